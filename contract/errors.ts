@@ -1,0 +1,82 @@
+import * as z from 'zod'
+
+type ErrorDefinition = {
+  readonly status: number
+  readonly title: string
+  /** Whether the same call, sent again unchanged (and with the same `Idempotency-Key`), can succeed later. */
+  readonly retryable: boolean
+  /** Members that the problem document of this code carries beside the standard ones. */
+  readonly extras?: z.ZodRawShape
+}
+
+const define = <const Table extends Record<string, ErrorDefinition>>(table: Table) => table
+
+const count = z.int().nonnegative()
+
+/**
+ * Every way in which Perigee says no: one row a code. The code is stable for ever; title and detail are for people.
+ * Each code has a page, `docs/errors/<code>.md`, which a running deployment serves under `problemType(code)`.
+ */
+export const errors = define({
+  malformed_json: { status: 400, title: 'The body is not valid JSON', retryable: false },
+  invalid_request: { status: 400, title: 'The request does not fit its schema', retryable: false },
+  idempotency_key_missing: { status: 400, title: 'This call needs an Idempotency-Key', retryable: false },
+  idempotency_key_invalid: { status: 400, title: 'The Idempotency-Key is not acceptable', retryable: false },
+  unauthenticated: { status: 401, title: 'This call needs credentials', retryable: false },
+  token_invalid: { status: 401, title: 'The access token is not valid', retryable: false },
+  token_expired: { status: 401, title: 'The access token has expired', retryable: false },
+  key_invalid: { status: 401, title: 'The API key is not valid', retryable: false },
+  refresh_token_invalid: { status: 401, title: 'The refresh token is not valid', retryable: false },
+  refresh_token_reused: { status: 401, title: 'The refresh token was used before', retryable: false },
+  forbidden: { status: 403, title: 'These credentials may not do this', retryable: false },
+  origin_not_allowed: { status: 403, title: 'The key does not allow this web origin', retryable: false },
+  not_found: { status: 404, title: 'There is nothing here that you may see', retryable: false },
+  method_not_allowed: { status: 405, title: 'The path does not take this method', retryable: false },
+  insufficient_funds: {
+    status: 409,
+    title: 'The balance does not cover the change',
+    retryable: false,
+    extras: { currency: z.string(), balance: count, needed: count },
+  },
+  balance_cap_exceeded: {
+    status: 409,
+    title: 'The change would pass the cap of the currency',
+    retryable: false,
+    extras: { currency: z.string(), balance: count, cap: count },
+  },
+  idempotency_in_flight: { status: 409, title: 'The first call with this key is still running', retryable: true },
+  body_too_large: { status: 413, title: 'The body is too large', retryable: false, extras: { limitBytes: count } },
+  unsupported_media_type: { status: 415, title: 'The body is not application/json', retryable: false },
+  misdirected: { status: 421, title: 'Another cell owns this', retryable: true, extras: { cell: z.string() } },
+  idempotency_mismatch: { status: 422, title: 'The Idempotency-Key belongs to another request', retryable: false },
+  currency_unknown: {
+    status: 422,
+    title: 'The currency is not declared',
+    retryable: false,
+    extras: { currency: z.string() },
+  },
+  too_many_requests: { status: 429, title: 'Too many requests', retryable: true },
+  headers_too_large: {
+    status: 431,
+    title: 'The headers are too large',
+    retryable: false,
+    extras: { limitBytes: count },
+  },
+  internal: { status: 500, title: 'Something broke on our side', retryable: true },
+  unavailable: { status: 503, title: 'A part that this call needs is not available', retryable: true },
+  deadline_exceeded: { status: 503, title: 'The call ran out of time', retryable: true },
+})
+
+export type ErrorCode = keyof typeof errors
+
+/** The extra members of a code's problem document; an empty object for most codes. */
+export type ExtrasOf<Code extends ErrorCode> = (typeof errors)[Code] extends {
+  extras: infer Shape extends z.ZodRawShape
+}
+  ? z.infer<z.ZodObject<Shape>>
+  : Record<never, never>
+
+/** Where a deployment serves the page of a code; relative, so that it holds on every host (RFC 9457 section 3.1.1). */
+export const problemType = (code: ErrorCode) => `/docs/errors/${code}.md`
+
+export const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(errors, code)

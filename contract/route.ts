@@ -1,0 +1,177 @@
+import type * as z from 'zod'
+import type { ErrorCode } from './errors.ts'
+
+/** Who may call: anyone; a known client app (`X-API-Key`); a signed-in player; another backend; a person who runs the game. */
+export type Access = 'public' | 'client' | 'player' | 'server' | 'operator'
+
+/** Which cell answers: the caller's home, the home of the id in the path, the nearest, or the control cell. */
+export type Target = 'caller' | 'target' | 'nearest' | 'control'
+
+/**
+ * Answered from the edge's cache; every caller shares the entry, so the answer must not depend on who asks.
+ * All lives are milliseconds.
+ */
+export type Cached<Tag extends string = string> = {
+  readonly kind: 'cached'
+  /** The name of the thing that is cached, over path parameters: a change of it invalidates the entry. */
+  readonly tag: Tag
+  /** How long an entry is served without asking whether a newer version exists. Bounds what other readers may miss. */
+  readonly freshMs: number
+  /** An entry whose row was read longer ago than this is refreshed behind the response, though no newer version is known. */
+  readonly staleMs: number
+  /** Nothing older than this is ever served, not even with the core gone. */
+  readonly hardMs: number
+}
+
+/** The read is forwarded and its answer never stored. */
+export type Direct = { readonly kind: 'direct' }
+
+/**
+ * The write is forwarded. `idempotencyKey`: `required` (absent is 400), `optional` (the edge makes one up, so that its own
+ * retry is safe), `none` (the call is idempotent by itself and its answer holds secrets that are not stored).
+ */
+export type Forwarded = { readonly kind: 'forwarded'; readonly idempotencyKey: 'required' | 'optional' | 'none' }
+
+/** Answered by the edge alone: from a document that the core publishes, or from a file that was deployed with the Worker. */
+export type Local =
+  | { readonly kind: 'local'; readonly document: DocumentName }
+  | { readonly kind: 'local'; readonly asset: string }
+
+export type Delivery = Cached | Direct | Forwarded | Local
+
+/** The documents that the core publishes to the edge. `clients` stays inside. */
+export type DocumentName = 'jwks' | 'clients'
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
+
+export type Route = {
+  readonly method: Method
+  /** Path template with `{name}` parameters. */
+  readonly path: string
+  readonly summary: string
+  readonly description?: string
+  readonly access: Access
+  readonly cell: Target
+  readonly delivery: Delivery
+  readonly params?: z.ZodObject
+  readonly query?: z.ZodObject
+  readonly body?: z.ZodObject
+  /** The status of success. */
+  readonly status: 200 | 201
+  /** The answer's schema; for an `asset`, the media type. */
+  readonly answer: z.ZodType | string
+  /** The codes that this route answers beside those that `errorsOf` derives from access and delivery. */
+  readonly errors: readonly ErrorCode[]
+}
+
+/** The `{name}`s of a template, as a union. */
+type NamesIn<Template extends string> = Template extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | NamesIn<Rest>
+  : never
+
+type KeysOf<Schema> = Schema extends z.ZodObject<infer Shape> ? keyof Shape & string : never
+
+/** `unknown` where the route is whole, else a type that names what is missing, so that the route does not compile. */
+type Check<R extends Route> =
+  | ([Exclude<NamesIn<R['path']>, KeysOf<R['params']>>] extends [never]
+      ? never
+      : { 'path parameter without schema': Exclude<NamesIn<R['path']>, KeysOf<R['params']>> })
+  | ([Exclude<KeysOf<R['params']>, NamesIn<R['path']>>] extends [never]
+      ? never
+      : { 'parameter not in path': Exclude<KeysOf<R['params']>, NamesIn<R['path']>> })
+  | (R['delivery'] extends Cached<infer Tag>
+      ? [Exclude<NamesIn<Tag>, NamesIn<R['path']>>] extends [never]
+        ? never
+        : { 'tag names no path parameter': Exclude<NamesIn<Tag>, NamesIn<R['path']>> }
+      : never)
+
+/** A route as plain data. A parameter without a schema, or a tag over a parameter that the path lacks, does not compile. */
+export const defineRoute = <const R extends Route>(route: R & ([Check<R>] extends [never] ? unknown : Check<R>)): R =>
+  route
+
+export const cached = <const Tag extends string>(options: Omit<Cached<Tag>, 'kind'>): Cached<Tag> => ({
+  kind: 'cached',
+  ...options,
+})
+export const direct: Direct = { kind: 'direct' }
+export const forwarded = (options: Omit<Forwarded, 'kind'>): Forwarded => ({ kind: 'forwarded', ...options })
+export const localDocument = <const Name extends DocumentName>(document: Name) => ({ kind: 'local', document }) as const
+export const localAsset = <const Path extends string>(asset: Path) => ({ kind: 'local', asset }) as const
+
+type Inferred<Schema, Direction extends 'input' | 'output'> = Schema extends z.ZodType
+  ? Direction extends 'input'
+    ? z.input<Schema>
+    : z.output<Schema>
+  : undefined
+
+/** What a verb is given: every part parsed. A part that the route does not declare is undefined. */
+export type InputOf<R extends Route> = {
+  readonly params: Inferred<R['params'], 'output'>
+  readonly query: Inferred<R['query'], 'output'>
+  readonly body: Inferred<R['body'], 'output'>
+}
+
+type Given<Name extends string, Schema> = Schema extends z.ZodType
+  ? { readonly [Key in Name]: z.input<Schema> }
+  : unknown
+
+/** What a caller gives: only the parts that the route declares. */
+export type CallOf<R extends Route> = Given<'params', R['params']> &
+  Given<'query', R['query']> &
+  Given<'body', R['body']>
+
+/** What a caller receives. Text for an asset. */
+export type AnswerOf<R extends Route> = R['answer'] extends z.ZodType ? z.output<R['answer']> : string
+
+const byAccess: Record<Access, readonly ErrorCode[]> = {
+  public: [],
+  client: ['unauthenticated', 'key_invalid', 'origin_not_allowed'],
+  player: ['unauthenticated', 'token_invalid', 'token_expired', 'origin_not_allowed'],
+  server: ['unauthenticated', 'key_invalid'],
+  operator: ['unauthenticated', 'key_invalid'],
+}
+
+const byDelivery: Record<Delivery['kind'], readonly ErrorCode[]> = {
+  cached: ['unavailable', 'deadline_exceeded', 'internal'],
+  direct: ['unavailable', 'deadline_exceeded', 'internal'],
+  forwarded: ['unavailable', 'deadline_exceeded', 'internal'],
+  local: ['unavailable', 'internal'],
+}
+
+const byKey: Record<Forwarded['idempotencyKey'], readonly ErrorCode[]> = {
+  required: ['idempotency_key_missing', 'idempotency_key_invalid', 'idempotency_mismatch', 'idempotency_in_flight'],
+  optional: ['idempotency_key_invalid', 'idempotency_mismatch', 'idempotency_in_flight'],
+  none: [],
+}
+
+/** Every code that a route can answer: its own, and those that follow from its access, delivery and parts. Sorted. */
+export const errorsOf = (route: Route): ErrorCode[] => {
+  const codes = new Set<ErrorCode>([
+    ...route.errors,
+    ...byAccess[route.access],
+    ...byDelivery[route.delivery.kind],
+    'too_many_requests',
+    'headers_too_large',
+  ])
+  if (route.params || route.query || route.body) codes.add('invalid_request')
+  if (route.body)
+    for (const code of ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const) codes.add(code)
+  if (route.delivery.kind === 'forwarded') for (const code of byKey[route.delivery.idempotencyKey]) codes.add(code)
+  return [...codes].sort()
+}
+
+/** Puts values in the places of a template's `{name}`s. The values must be those of the template's own route. */
+export const fill = (template: string, values: Readonly<Record<string, unknown>>): string =>
+  template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(values[name])))
+
+/** More parts before fewer, and a fixed part before a parameter: `/v1/players/me` before `/v1/players/{playerId}`. */
+export const bySpecificity = (a: Route, b: Route): number => {
+  const key = (route: Route) =>
+    route.path
+      .split('/')
+      .map((part) => (part.startsWith('{') ? '1' : '0'))
+      .join('')
+  return (
+    b.path.split('/').length - a.path.split('/').length || key(a).localeCompare(key(b)) || a.path.localeCompare(b.path)
+  )
+}

@@ -1,0 +1,16 @@
+import { refreshSession, signInWithDevice } from './auth.ts'
+import { getDocs, getDocsFile, getErrorPage, getJwks, getOpenApi } from './platform.ts'
+import { getOwnProfile, getProfile, updateOwnProfile } from './players.ts'
+import type { Route } from './route.ts'
+import { createWalletTransaction, getWallet } from './wallet.ts'
+
+/** A set of routes under the names that clients call them by. */
+export type RouteTable = Readonly<Record<string, Route>>
+
+/** The whole API, one line a feature. The name of a route is its `operationId` and its method on the typed client. */
+export const routes = {
+  ...{ signInWithDevice, refreshSession },
+  ...{ getOwnProfile, updateOwnProfile, getProfile },
+  ...{ getWallet, createWalletTransaction },
+  ...{ getJwks, getOpenApi, getDocs, getDocsFile, getErrorPage },
+} satisfies RouteTable

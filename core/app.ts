@@ -1,0 +1,172 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { type Context as HonoContext, Hono } from 'hono'
+import { edgeHeaders, type NamedKey } from '#contract/edge-request.ts'
+import type { Cell } from '#contract/ids.ts'
+import { Fault, problemContentType, problemText, retryAfterOf } from '#contract/problem.ts'
+import { bySpecificity } from '#contract/route.ts'
+import { type Db, isLockTimeout, isOutage, isStatementTimeout, isTransient } from '#db/client.ts'
+import type { Log } from '#infra/log.ts'
+import type { Command } from './command.ts'
+import type { Context } from './context.ts'
+import { documents, isDocumentName } from './document.ts'
+import { verifyEdgeSignature } from './edge-signature.ts'
+import { Absent, type Handler, type Reply } from './handler.ts'
+import { type PrincipalReader, principalName, requireLiveSession } from './principal.ts'
+import { deadlineOf, fingerprintOf, idempotencyKeyOf, parseInput, type RawRequest } from './request.ts'
+import type { Write } from './write.ts'
+
+export type AppOptions = {
+  readonly handlers: readonly Handler[]
+  readonly cell: Cell
+  readonly db: Db
+  readonly write: Write
+  readonly edgeKeys: readonly NamedKey[]
+  readonly principals: PrincipalReader
+  readonly log: Log
+  readonly clock: () => number
+  /** Rejects while this process should get no requests. */
+  readonly ready: () => Promise<void>
+}
+
+/** What a request is known by, in the log and to whoever asks. */
+type Trail = { readonly requestId: string; readonly traceparent: string; route: string; principal: string }
+
+/** The core over HTTP: every route of the handlers, the documents for edges, and two addresses for whoever runs it. */
+export const createApp = (options: AppOptions): Hono => {
+  const app = new Hono()
+  app.get('/healthz', (c) => c.text('ok'))
+  app.get('/readyz', async (c) => {
+    try {
+      await options.ready()
+      return c.text('ready')
+    } catch (error) {
+      return c.text(error instanceof Error ? error.message : 'not ready', 503)
+    }
+  })
+  app.get('/internal/documents/:name', (c) =>
+    logged(c, options, '/internal/documents/{name}', (trail) => replyDocument(c, options, trail)),
+  )
+  const handlers = options.handlers.toSorted((a, b) => bySpecificity(a.route, b.route))
+  for (const handler of handlers) {
+    const { method, path } = handler.route
+    app.on(method, path.replace(/\{(\w+)\}/g, ':$1'), (c) =>
+      logged(c, options, path, (trail) => reply(c, options, { handler, trail })),
+    )
+  }
+  app.notFound((c) => logged(c, options, 'none', async () => Promise.reject(new Fault('not_found'))))
+  return app
+}
+
+const reply = async (
+  c: HonoContext,
+  options: AppOptions,
+  { handler, trail }: { handler: Handler; trail: Trail },
+): Promise<Reply> => {
+  const now = new Date(options.clock())
+  const request = await rawRequestOf(c)
+  verifyEdgeSignature(request, options.edgeKeys, now.getTime())
+  if (request.header(edgeHeaders.cell) !== options.cell)
+    throw new Fault('misdirected', { extras: { cell: options.cell } })
+  const deadlineAt = deadlineOf(request.header, now.getTime())
+
+  const { route } = handler
+  const principal = await options.principals({ header: request.header, access: route.access, now })
+  trail.principal = principal.kind
+  const { cell, db, write } = options
+  const { requestId, traceparent } = trail
+  const ctx: Context = { cell, db, write, principal, requestId, traceparent, now, deadlineAt }
+
+  const input = parseInput(route, request)
+  const key = idempotencyKeyOf(route, request.header)
+  const command: Command | undefined =
+    key === undefined
+      ? undefined
+      : {
+          key,
+          principal: principalName(principal),
+          fingerprint: fingerprintOf(request),
+          requestId,
+          traceparent,
+          now,
+          deadlineAt,
+        }
+  if (command) await requireLiveSession(db, principal, now)
+  // `input` was parsed with the schemas of the very route that the handler's verb was bound to.
+  return handler.reply(ctx, input as never, command)
+}
+
+const replyDocument = async (c: HonoContext, options: AppOptions, trail: Trail): Promise<Reply> => {
+  verifyEdgeSignature(await rawRequestOf(c), options.edgeKeys, options.clock())
+  trail.principal = 'edge'
+  const name = c.req.param('name') ?? ''
+  if (!isDocumentName(name)) throw new Fault('not_found')
+  return { status: 200, contentType: 'application/json', body: JSON.stringify(await documents[name](options.db)) }
+}
+
+const rawRequestOf = async (c: HonoContext): Promise<RawRequest> => {
+  const { pathname, search } = new URL(c.req.url)
+  return {
+    method: c.req.method,
+    target: pathname + search,
+    header: (name) => c.req.header(name),
+    params: c.req.param(),
+    query: c.req.query(),
+    body: new Uint8Array(await c.req.arrayBuffer()),
+  }
+}
+
+/** Answers, turns what was thrown into a problem, and writes the one line that a request leaves in the log. */
+const logged = async (
+  c: HonoContext,
+  options: AppOptions,
+  route: string,
+  answer: (trail: Trail) => Promise<Reply>,
+): Promise<Response> => {
+  const startedAt = performance.now()
+  const traceparent = c.req.header('traceparent') ?? newTraceparent()
+  const trail: Trail = {
+    requestId: c.req.header('x-request-id') ?? randomUUID(),
+    traceparent,
+    route,
+    principal: 'none',
+  }
+  const result = await answer(trail).catch((error: unknown) => failure(error, options.log, trail))
+  const { requestId, principal } = trail
+  options.log.info('request', {
+    requestId,
+    trace: traceparent.split('-')[1],
+    method: c.req.method,
+    route: trail.route,
+    principal,
+    status: result.status,
+    durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
+  })
+  const headers = { 'content-type': result.contentType, 'x-request-id': requestId, ...result.headers }
+  return new Response(result.body, { status: result.status, headers })
+}
+
+const failure = (error: unknown, log: Log, { requestId, route }: Trail): Reply => {
+  const fault = error instanceof Fault ? error : faultOf(error)
+  if (!(error instanceof Fault)) log.error('a request failed', error, { requestId, route, code: fault.code })
+  const retryAfter = retryAfterOf(fault)
+  return {
+    status: fault.status,
+    contentType: problemContentType,
+    body: problemText(fault, requestId),
+    headers: {
+      ...(retryAfter ? { 'retry-after': retryAfter } : {}),
+      ...(error instanceof Absent ? error.headers : {}),
+    },
+  }
+}
+
+/** What the database or a bug threw, as a fault that says no more than the caller may know. */
+const faultOf = (cause: unknown): Fault => {
+  if (isOutage(cause)) return new Fault('unavailable', { cause })
+  if (isStatementTimeout(cause)) return new Fault('deadline_exceeded', { cause })
+  if (isLockTimeout(cause) || isTransient(cause))
+    return new Fault('unavailable', { detail: 'too many writes to the same thing', cause })
+  return new Fault('internal', { cause })
+}
+
+const newTraceparent = () => `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`

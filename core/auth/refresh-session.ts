@@ -1,0 +1,89 @@
+import type { Session, refreshSession as route } from '#contract/auth.ts'
+import { cellOf } from '#contract/ids.ts'
+import { Fault } from '#contract/problem.ts'
+import type { InputOf } from '#contract/route.ts'
+import type { Tx } from '#db/client.ts'
+import { lockSession, revokeSession, rotateSession } from '#db/sessions.ts'
+import type { Context } from '../context.ts'
+import { type RefreshToken, parseToken, successorOf, tokenHash } from './refresh-token.ts'
+import { type SessionIssuer, sessionLifeMs } from './session-issuer.ts'
+
+/** How long a token works after its successor was used: an answer that was lost is asked for again within that. */
+export const graceMs = 30_000
+/** Uses that are remembered: nobody refreshes more often than once a second. */
+const usesMax = 32
+
+type Decision =
+  | {
+      readonly kind: 'issue'
+      readonly token: RefreshToken
+      readonly session: NonNullable<Awaited<ReturnType<typeof lockSession>>>
+    }
+  | { readonly kind: 'invalid' }
+  | { readonly kind: 'reused' }
+
+/**
+ * Exchanges a refresh token for its successor. Called again, or by many at once, it answers with the same successor until
+ * that is used, and for 30 s after; a token that comes later than that ends its session, for one of its two holders is a thief.
+ *
+ * @throws Fault `refresh_token_invalid` for what was never issued, or a session that has ended; `refresh_token_reused`;
+ * `misdirected` when another cell has the session
+ */
+export const refreshSession = async (
+  issuer: SessionIssuer,
+  ctx: Context,
+  { refreshToken }: InputOf<typeof route>['body'],
+): Promise<Session> => {
+  const token = parseToken(issuer.secrets, refreshToken)
+  if (!token) throw new Fault('refresh_token_invalid')
+  const cell = cellOf(token.sessionId)
+  if (cell !== ctx.cell) throw new Fault('misdirected', { extras: { cell } })
+
+  const decision = await ctx.db.transaction((tx) => decide(tx, issuer, { token, now: ctx.now }))
+  if (decision.kind === 'invalid') throw new Fault('refresh_token_invalid')
+  if (decision.kind === 'reused')
+    throw new Fault('refresh_token_reused', { detail: 'the session was ended; sign in again' })
+  return issuer.issue({ ...decision.session, now: ctx.now }, decision.token)
+}
+
+const decide = async (
+  tx: Tx,
+  { secrets }: SessionIssuer,
+  { token, now }: { token: RefreshToken; now: Date },
+): Promise<Decision> => {
+  const session = await lockSession(tx, token.sessionId)
+  if (!session || session.revokedAt || session.expiresAt <= now) return { kind: 'invalid' }
+
+  const nowMs = now.getTime()
+  const behind = session.generation - token.generation
+  if (behind < 0) return { kind: 'invalid' }
+  // The successor of a token `behind` steps back was first used `usedAtMs[behind - 2]`; that of the last but one, not yet.
+  const successorUsedAt = session.usedAtMs[behind - 2] ?? Number.NEGATIVE_INFINITY
+  if (behind >= 2 && nowMs >= successorUsedAt + graceMs) {
+    await revokeSession(tx, session.sessionId, now)
+    return { kind: 'reused' }
+  }
+  if (!leadsTo(secrets, token, session)) return { kind: 'invalid' }
+
+  const successor = successorOf(secrets, token)
+  if (behind === 0) {
+    await rotateSession(tx, session.sessionId, {
+      generation: successor.generation,
+      tokenHash: tokenHash(successor),
+      usedAtMs: [nowMs, ...session.usedAtMs.filter((usedAt) => usedAt + graceMs > nowMs)].slice(0, usesMax),
+      expiresAt: new Date(nowMs + sessionLifeMs),
+    })
+  }
+  return { kind: 'issue', token: successor, session }
+}
+
+/** Whether the chain that goes on from a token reaches the newest one of its session. */
+const leadsTo = (
+  secrets: SessionIssuer['secrets'],
+  token: RefreshToken,
+  newest: { readonly generation: number; readonly tokenHash: string },
+): boolean => {
+  let link = token
+  while (link.generation < newest.generation) link = successorOf(secrets, link)
+  return tokenHash(link) === newest.tokenHash
+}

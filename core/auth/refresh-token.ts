@@ -1,0 +1,67 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { type SessionId, sessionIdSchema } from '#contract/ids.ts'
+import { type Secrets, sha256 } from '../secrets.ts'
+
+/**
+ * One link in a session's chain of refresh tokens. Each secret is a keyed hash of the one before, so the successor of a
+ * token can be told again without storing it, and neither the database nor the key alone is enough to make one.
+ */
+export type RefreshToken = {
+  readonly sessionId: SessionId
+  /** The master key that the chain hangs on; it stays the same along the chain. */
+  readonly keyId: string
+  readonly generation: number
+  readonly secret: string
+}
+
+const secretBytes = 32
+const tagBytes = 16
+const tokenPattern = /^rt\.([a-z0-9_]{1,64})\.([\w-]{1,32})\.(0|[1-9]\d{0,9})\.([\w-]{43})\.([\w-]{22})$/
+
+/** The first token of a new chain, under the newest master key. */
+export const firstToken = (secrets: Secrets, sessionId: SessionId): RefreshToken => ({
+  sessionId,
+  keyId: secrets.newest,
+  generation: 0,
+  secret: randomBytes(secretBytes).toString('base64url'),
+})
+
+/** The token after this one; the same whenever it is asked for. */
+export const successorOf = (secrets: Secrets, token: RefreshToken): RefreshToken => ({
+  ...token,
+  generation: token.generation + 1,
+  secret: mac(secrets, token, 'next').toString('base64url'),
+})
+
+/** What is stored of a token. */
+export const tokenHash = (token: RefreshToken): string => sha256(token.secret)
+
+export const encodeToken = (secrets: Secrets, token: RefreshToken): string =>
+  [
+    'rt',
+    token.sessionId,
+    token.keyId,
+    token.generation,
+    token.secret,
+    tagOf(secrets, token).toString('base64url'),
+  ].join('.')
+
+/**
+ * The inverse of `encodeToken`. Undefined for anything that this deployment did not issue: the tag tells, so that a guess
+ * is never taken for the reuse of a real token.
+ */
+export const parseToken = (secrets: Secrets, text: string): RefreshToken | undefined => {
+  const [, session, keyId = '', generation, secret = '', tag = ''] = tokenPattern.exec(text) ?? []
+  const sessionId = sessionIdSchema.safeParse(session)
+  if (!sessionId.success || !secrets.derive('refresh-token', keyId)) return undefined
+  const token = { sessionId: sessionId.data, keyId, generation: Number(generation), secret }
+  return timingSafeEqual(tagOf(secrets, token), Buffer.from(tag, 'base64url').subarray(0, tagBytes)) ? token : undefined
+}
+
+const tagOf = (secrets: Secrets, token: RefreshToken) => mac(secrets, token, 'tag').subarray(0, tagBytes)
+
+const mac = (secrets: Secrets, { sessionId, keyId, generation, secret }: RefreshToken, purpose: 'next' | 'tag') => {
+  const key = secrets.derive('refresh-token', keyId)
+  if (!key) throw new Error(`master key ${keyId} was taken away while a token of it was in hand`)
+  return createHmac('sha256', key).update(`${purpose} ${sessionId} ${generation} ${secret}`).digest()
+}

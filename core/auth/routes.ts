@@ -1,0 +1,9 @@
+import * as contract from '#contract/auth.ts'
+import { answers, type Handler } from '../handler.ts'
+import { refreshSession } from './refresh-session.ts'
+import { type SignIn, signInWithDevice } from './sign-in-with-device.ts'
+
+export const authRoutes = (signIn: SignIn): Handler[] => [
+  answers(contract.signInWithDevice, (ctx, { body }) => signInWithDevice(signIn, ctx, body)),
+  answers(contract.refreshSession, (ctx, { body }) => refreshSession(signIn.issuer, ctx, body)),
+]

@@ -1,0 +1,41 @@
+import { parseArgs } from 'node:util'
+import { currencyCodeSchema } from '#contract/scalars.ts'
+import { openDatabase } from '#db/client.ts'
+import { listCurrencies, upsertCurrency } from '#db/wallet.ts'
+import { parseCommandConfig } from '../config.ts'
+
+const usage = `Currencies of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in the environment.
+
+  currencies declare CODE --cap N     makes a currency, or changes the most that a player can have of it
+  currencies list`
+
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { cap: { type: 'string' } } })
+const [action, subject] = positionals
+
+const fail = (message: string): never => {
+  console.error(message)
+  process.exit(1)
+}
+
+const configOrFail = () => {
+  try {
+    return parseCommandConfig(process.env)
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error))
+  }
+}
+
+const { DATABASE_URL: url } = configOrFail()
+const database = openDatabase({ url, poolMax: 1, statementTimeoutMs: 5_000, applicationName: 'perigee-currencies' })
+if (action === 'declare') {
+  const code = currencyCodeSchema.safeParse(subject)
+  const cap = Number(values.cap)
+  if (!code.success) fail(`not a currency code such as coins: ${subject}\n\n${usage}`)
+  else if (!Number.isSafeInteger(cap) || cap < 1)
+    fail(`--cap must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}\n\n${usage}`)
+  else await upsertCurrency(database.db, { code: code.data, cap })
+} else if (action !== 'list') {
+  fail(usage)
+}
+for (const { code, cap } of await listCurrencies(database.db)) console.log(`${code}  cap: ${cap}`)
+await database.close(1_000)

@@ -1,0 +1,79 @@
+import * as z from 'zod'
+import { type NamedKey, parseNamedKeys } from '#contract/edge-request.ts'
+import { cellSchema } from '#contract/ids.ts'
+
+const namedKeys = z.string().transform((text, ctx): [NamedKey, ...NamedKey[]] => {
+  try {
+    return parseNamedKeys(text)
+  } catch (error) {
+    ctx.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
+    return z.NEVER
+  }
+})
+
+const postgresUrl = z.url({ protocol: /^postgres(ql)?$/ })
+
+/** What the commands need: the database and the master keys. */
+const commandShape = {
+  CELL: cellSchema.describe('the code of this cell, such as eu1'),
+  DATABASE_URL: postgresUrl.describe("the cell's Postgres, postgres://user:password@host:port/database"),
+  MASTER_KEYS: namedKeys.describe(
+    'id:base64 of 32 or more random bytes, the newest first; encrypts signing keys and chains refresh tokens',
+  ),
+}
+
+const coreShape = {
+  ...commandShape,
+  PORT: z.coerce.number().int().min(1).max(65_535).describe('where to listen'),
+  ROLE: z
+    .enum(['api', 'worker', 'all'])
+    .default('all')
+    .describe('what this process does: answer requests, work off events, or both'),
+  DATABASE_POOL: z.coerce.number().int().min(2).max(100).default(16).describe('connections to Postgres at the most'),
+  ISSUER: z.url().describe('who signs access tokens: the public address of the edge'),
+  EDGE_KEYS: namedKeys.describe('id:base64 of 32 or more random bytes, the newest first; the same as the edge has'),
+  UPSTASH_URL: z.url().describe('REST address of the Upstash database'),
+  UPSTASH_TOKEN: z.string().min(1).describe('token of the Upstash database'),
+  REDIS_URL: z.url().optional().describe('Memorystore; without it the limits are kept by each process for itself'),
+  REDIS_CLUSTER: z
+    .enum(['true', 'false'])
+    .default('false')
+    .describe("whether REDIS_URL is a cluster's discovery endpoint"),
+  PUBSUB_PROJECT: z.string().min(1).default('perigee-local').describe('Google Cloud project of the topic'),
+  PUBSUB_PREFIX: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,62}$/)
+    .default('perigee')
+    .describe('what the names of topic and subscriptions begin with'),
+  PUBSUB_EMULATOR_HOST: z.string().optional().describe('host:port of the emulator'),
+  EVENT_BUS: z
+    .enum(['pubsub', 'direct'])
+    .default('pubsub')
+    .describe('direct: no Pub/Sub, the relay hands events to the consumers in its process'),
+}
+
+const commandSchema = z.object(commandShape)
+const coreSchema = z.object(coreShape)
+
+export type CommandConfig = z.infer<typeof commandSchema>
+export type Config = z.infer<typeof coreSchema>
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** The core's settings from its environment. @throws Error that names every variable that is missing or bad */
+export const parseConfig = (env: Env): Config => parse(coreSchema, env)
+
+/** The settings that a command needs. @throws Error as `parseConfig` */
+export const parseCommandConfig = (env: Env): CommandConfig => parse(commandSchema, env)
+
+const parse = <Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>, env: Env) => {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
+  const result = schema.safeParse(given)
+  if (result.success) return result.data
+  const lines = result.error.issues.map((issue) => {
+    const name = String(issue.path[0])
+    const meaning = schema.shape[name] instanceof z.ZodType ? schema.shape[name].description : ''
+    return given[name] === undefined ? `  ${name} is missing: ${meaning}` : `  ${name}: ${issue.message} (${meaning})`
+  })
+  throw new Error(['The environment is not complete:', ...new Set(lines)].join('\n'))
+}

@@ -1,0 +1,33 @@
+import type { Cell, KeyId, PlayerId, SessionId } from '#contract/ids.ts'
+import type { Db } from '#db/client.ts'
+import type { Write } from './write.ts'
+
+/** Who a request acts as, verified: a client app, a player, another backend, a person. */
+export type Principal =
+  | { readonly kind: 'public' }
+  | { readonly kind: 'client'; readonly keyId: string }
+  | { readonly kind: 'player'; readonly playerId: PlayerId; readonly sessionId: SessionId; readonly epoch: number }
+  | { readonly kind: 'server'; readonly keyId: KeyId }
+  | { readonly kind: 'operator'; readonly keyId: KeyId; readonly role: string }
+
+/** What a verb knows of the request that it serves. */
+export type Context = {
+  readonly db: Db
+  readonly write: Write
+  readonly principal: Principal
+  /** This core's cell. */
+  readonly cell: Cell
+  readonly requestId: string
+  /** W3C trace context, carried into events. */
+  readonly traceparent: string
+  /** When the request arrived. */
+  readonly now: Date
+  /** When the caller stops to wait, ms since 1970. */
+  readonly deadlineAt: number
+}
+
+/** The player of a request to a route whose access is `player`. */
+export const playerOf = (ctx: Context): PlayerId => {
+  if (ctx.principal.kind !== 'player') throw new Error(`a ${ctx.principal.kind} reached a route for players`)
+  return ctx.principal.playerId
+}

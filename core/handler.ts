@@ -1,0 +1,104 @@
+import { edgeHeaders, encodeMoved } from '#contract/edge-request.ts'
+import { Fault } from '#contract/problem.ts'
+import type { AnswerOf, InputOf, Route } from '#contract/route.ts'
+import type { Tx } from '#db/client.ts'
+import type { SetVerb } from './combine.ts'
+import type { Command, Written } from './command.ts'
+import type { Context } from './context.ts'
+import type { Outcome } from './write.ts'
+
+/** What goes back to the edge. */
+export type Reply = {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** A route, and how the core answers it. Every feature's `routes.ts` is a list of these. */
+export type Handler = {
+  readonly route: Route
+  /** `command` is there when the request carries an idempotency key. */
+  readonly reply: (ctx: Context, input: never, command: Command | undefined) => Promise<Reply>
+}
+
+const json = (status: number, answer: unknown): Reply => ({
+  status,
+  contentType: 'application/json',
+  body: JSON.stringify(answer),
+})
+
+/** A route whose answer is not cached and whose effect, if any, is idempotent by itself. */
+export const answers = <R extends Route>(
+  route: R,
+  verb: (ctx: Context, input: InputOf<R>) => Promise<AnswerOf<R>>,
+): Handler => ({
+  route,
+  reply: async (ctx, input) => json(route.status, await verb(ctx, input)),
+})
+
+/** A thing as it was read, with the version that the same snapshot showed. An absent thing has `value` undefined. */
+export type Snapshot<Value> = {
+  readonly value: Value | undefined
+  /** 0 for what never existed. */
+  readonly version: number
+}
+
+/** A cached route: version and time of the read go with the answer, also when that is 404, so that absence can be cached. */
+export const snapshots = <R extends Route>(
+  route: R,
+  verb: (ctx: Context, input: InputOf<R>) => Promise<Snapshot<AnswerOf<R>>>,
+): Handler => ({
+  route,
+  reply: async (ctx, input) => {
+    const { value, version } = await verb(ctx, input)
+    const headers = { [edgeHeaders.version]: String(version), [edgeHeaders.readAt]: String(ctx.now.getTime()) }
+    if (value === undefined) throw new Absent(headers)
+    return { ...json(route.status, value), headers }
+  },
+})
+
+/** The 404 of a cached route: a fault that carries the version of what is not there. */
+export class Absent extends Fault<'not_found'> {
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(headers: Readonly<Record<string, string>>) {
+    super('not_found')
+    this.headers = headers
+  }
+}
+
+/** A write in a transaction of its own. */
+export const writes = <R extends Route>(
+  route: R,
+  verb: (tx: Tx, ctx: Context, input: InputOf<R>) => Promise<Outcome<AnswerOf<R>>>,
+): Handler => ({
+  route,
+  reply: async (ctx, input, command) =>
+    written(await ctx.write.one(required(command), route.status, (tx) => verb(tx, ctx, input))),
+})
+
+/** A write that is done in sets. `toInput` states the command as the set's statement takes it. */
+export const writesInSets = <R extends Route, Input>(
+  route: R,
+  verb: { readonly set: SetVerb<Input>; readonly toInput: (ctx: Context, input: InputOf<R>) => Input },
+): Handler => ({
+  route,
+  reply: async (ctx, input, command) =>
+    written(await ctx.write.set(verb.set, required(command), verb.toInput(ctx, input))),
+})
+
+const required = (command: Command | undefined): Command => {
+  if (!command) throw new Error('a write without a command: the route declares no idempotency key')
+  return command
+}
+
+const written = ({ status, contentType, body, moved, replayed }: Written): Reply => ({
+  status,
+  contentType,
+  body,
+  headers: {
+    ...(moved.length > 0 ? { [edgeHeaders.moved]: encodeMoved(moved) } : {}),
+    ...(replayed ? { 'idempotency-replayed': 'true' } : {}),
+  },
+})

@@ -1,0 +1,84 @@
+import type { Hono } from 'hono'
+import type { Database } from '#db/client.ts'
+import type { EventBus } from '#infra/event-bus.ts'
+import type { Log } from '#infra/log.ts'
+import type { RegionalRedis } from '#infra/redis.ts'
+import type { VersionedStore } from '#infra/upstash.ts'
+import { createApp } from './app.ts'
+import { authRoutes } from './auth/routes.ts'
+import { createSessionIssuer } from './auth/session-issuer.ts'
+import type { Config } from './config.ts'
+import { createInvalidator } from './invalidate.ts'
+import { createLimiter } from './limiter.ts'
+import { playerRoutes } from './players/routes.ts'
+import { createPrincipalReader } from './principal.ts'
+import { createReaper } from './reap.ts'
+import { createRelay } from './relay.ts'
+import { createSecrets } from './secrets.ts'
+import { createSignerSource } from './signing-keys.ts'
+import { walletRoutes } from './wallet/routes.ts'
+import { createWrite } from './write.ts'
+
+/** Everything outside of the core that the core talks to. */
+export type Adapters = {
+  readonly database: Database
+  readonly redis: RegionalRedis | undefined
+  readonly bus: EventBus
+  readonly store: VersionedStore
+  readonly log: Log
+  readonly clock: () => number
+}
+
+/** A core, put together and not yet listening. */
+export type Platform = {
+  readonly app: Hono
+  /** Starts relay, consumers and reaper, where the role has them. */
+  start(): Promise<void>
+  /** From now on `/readyz` says no, and nothing new is claimed; resolves when what was claimed is done. */
+  stop(): Promise<void>
+}
+
+export const createPlatform = (config: Config, adapters: Adapters): Platform => {
+  const { CELL: cell, ROLE: role } = config
+  const { database, bus, log, clock } = adapters
+  const { db } = database
+  const secrets = createSecrets(config.MASTER_KEYS)
+  const signer = createSignerSource(db, secrets)
+  const issuer = createSessionIssuer({ cell, issuer: config.ISSUER, secrets, signer })
+  const invalidator = createInvalidator(adapters.store)
+  const loops = [createRelay({ db, bus, cell, log, clock, raise: invalidator.raise }), createReaper({ db, log, clock })]
+  const consumers = { invalidate: invalidator.handle }
+  let stopping = false
+
+  return {
+    app: createApp({
+      handlers:
+        role === 'worker'
+          ? []
+          : [...authRoutes({ issuer, limiter: createLimiter(adapters.redis) }), ...playerRoutes, ...walletRoutes],
+      cell,
+      db,
+      write: createWrite({ database, cell, clock }),
+      edgeKeys: config.EDGE_KEYS,
+      principals: createPrincipalReader(db),
+      log,
+      clock,
+      ready: async () => {
+        if (stopping) throw new Error('stopping')
+        await database.ping()
+        await signer(clock())
+      },
+    }),
+    start: async () => {
+      if (role === 'api') return
+      for (const [name, handle] of Object.entries(consumers))
+        await bus.subscribe(`${config.PUBSUB_PREFIX}-${cell}-${name}`, handle)
+      for (const loop of loops) loop.start()
+    },
+    stop: async () => {
+      stopping = true
+      await Promise.all(loops.map((loop) => loop.stop()))
+      await bus.close()
+    },
+  }
+}

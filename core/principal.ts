@@ -1,0 +1,83 @@
+import { edgeHeaders, parsePrincipal } from '#contract/edge-request.ts'
+import { Fault } from '#contract/problem.ts'
+import type { Access } from '#contract/route.ts'
+import type { Db } from '#db/client.ts'
+import { type ApiKeyRow, findLiveApiKey } from '#db/keys.ts'
+import { isSessionLive } from '#db/sessions.ts'
+import type { Principal } from './context.ts'
+import { sha256 } from './secrets.ts'
+
+/** How long a key that was found good is not looked up again; a revoked key works for that long at the most. */
+const keyTrustMs = 1_000
+/** Keys that are remembered. A deployment has tens. */
+const keysMax = 1_000
+
+const accessOf: Record<Access, readonly Principal['kind'][]> = {
+  public: ['public', 'client', 'player', 'server', 'operator'],
+  client: ['client'],
+  player: ['player'],
+  server: ['server'],
+  operator: ['operator'],
+}
+
+export type PrincipalReader = (request: {
+  readonly header: (name: string) => string | undefined
+  readonly access: Access
+  readonly now: Date
+}) => Promise<Principal>
+
+/**
+ * Turns what the edge vouches for into a principal. A player's token and a client's key were verified at the edge; a server's
+ * or operator's key is verified here.
+ *
+ * The reader throws Fault `unauthenticated` or `key_invalid`.
+ */
+export const createPrincipalReader = (db: Db): PrincipalReader => {
+  const remembered = new Map<string, { key: ApiKeyRow; until: number }>()
+
+  const findKey = async (kind: 'server' | 'operator', bearer: string, nowMs: number): Promise<ApiKeyRow> => {
+    const hash = sha256(bearer)
+    const known = remembered.get(hash)
+    if (known && known.until > nowMs && known.key.kind === kind) return known.key
+    const key = await findLiveApiKey(db, kind, hash)
+    if (!key) throw new Fault('key_invalid')
+    if (remembered.size >= keysMax) remembered.clear()
+    remembered.set(hash, { key, until: nowMs + keyTrustMs })
+    return key
+  }
+
+  return async ({ header, access, now }) => {
+    const stated = parsePrincipal(header(edgeHeaders.principal) ?? '')
+    if (!stated || !accessOf[access].includes(stated.kind)) throw new Fault('unauthenticated')
+    if (stated.kind !== 'server' && stated.kind !== 'operator') return stated
+    const bearer = /^Bearer (\S{1,256})$/i.exec(header('authorization') ?? '')?.[1]
+    if (!bearer) throw new Fault('unauthenticated')
+    const { keyId, role } = await findKey(stated.kind, bearer, now.getTime())
+    return stated.kind === 'server' ? { kind: 'server', keyId } : { kind: 'operator', keyId, role: role ?? 'viewer' }
+  }
+}
+
+/** Whose idempotency keys a caller's are. */
+export const principalName = (principal: Principal): string => {
+  switch (principal.kind) {
+    case 'player':
+      return `player:${principal.playerId}`
+    case 'server':
+    case 'operator':
+    case 'client':
+      return `key:${principal.keyId}`
+    case 'public':
+      return 'public'
+  }
+}
+
+/**
+ * A token outlives what it was issued for by up to ten minutes; a write asks again.
+ * @throws Fault `token_invalid` when the session was revoked or has expired, or the player's epoch has moved
+ */
+export const requireLiveSession = async (db: Db, principal: Principal, now: Date): Promise<void> => {
+  if (principal.kind !== 'player') return
+  if (!(await isSessionLive(db, { ...principal, now }))) {
+    throw new Fault('token_invalid', { detail: 'the session has ended; sign in again' })
+  }
+}

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto'
+import type { Moved } from '#contract/events.ts'
+import type { Cell } from '#contract/ids.ts'
+import type { Db } from '#db/client.ts'
+import {
+  leasePartitions,
+  listUnpublished,
+  markPublished,
+  type OutboxRow,
+  outboxPartitions,
+  releasePartitions,
+} from '#db/outbox.ts'
+import type { EventBus } from '#infra/event-bus.ts'
+import type { Log } from '#infra/log.ts'
+import { toMessage } from './cloud-event.ts'
+import { createLoop, type Loop } from './loop.ts'
+
+/** Events of one partition that are published together. */
+const batchMax = 200
+/** A relay that died is replaced after this; one that lives renews with every turn. */
+const leaseMs = 15_000
+const idlePauseMs = 50
+const failurePauseMs = 1_000
+
+export type Relay = Loop & {
+  /** One turn over the partitions that this relay can have: how many events it published, and how many it could not. */
+  runOnce(): Promise<{ published: number; failed: number }>
+}
+
+/**
+ * Moves events from the outbox to the bus, at least once, each aggregate's in the order of its versions as long as nothing
+ * fails. Claims by state (unpublished), never by a cursor, so that a transaction that commits late is not passed over.
+ *
+ * What the bus does not take stays, and the tags that it moved go to `raise` meanwhile: caches hear of a change also while
+ * Pub/Sub is away.
+ */
+export const createRelay = (options: {
+  readonly db: Db
+  readonly bus: EventBus
+  readonly cell: Cell
+  readonly log: Log
+  readonly clock: () => number
+  readonly raise: (moved: readonly Moved[]) => Promise<void>
+}): Relay => {
+  const { db, bus, cell, log, clock } = options
+  const owner = randomUUID()
+
+  const publish = async (partition: number): Promise<{ published: number; failed: number }> => {
+    const batch = await listUnpublished(db, partition, batchMax)
+    const taken = await bus.publish(batch.map((event) => toMessage(cell, event)))
+    const published = batch.filter((_, at) => taken[at])
+    const failed = batch.filter((_, at) => !taken[at])
+    if (published.length > 0) await markPublished(db, eventIds(published), new Date(clock()))
+    if (failed.length > 0) await options.raise(failed.flatMap((event) => event.moved)).catch(() => {})
+    return { published: published.length, failed: failed.length }
+  }
+
+  const runOnce = async () => {
+    const now = clock()
+    const lease = { owner, now: new Date(now), until: new Date(now + leaseMs), limit: outboxPartitions }
+    const results = await Promise.all((await leasePartitions(db, lease)).map(publish))
+    const sum = (of: 'published' | 'failed') => results.reduce((total, result) => total + result[of], 0)
+    return { published: sum('published'), failed: sum('failed') }
+  }
+
+  const loop = createLoop(async () => {
+    try {
+      const { published, failed } = await runOnce()
+      if (failed > 0) log.info('events wait in the outbox', { published, failed })
+      return failed > 0 ? failurePauseMs : published > 0 ? 0 : idlePauseMs
+    } catch (error) {
+      log.error('the relay had to stop its turn', error)
+      return failurePauseMs
+    }
+  })
+  return {
+    ...loop,
+    runOnce,
+    stop: async () => {
+      await loop.stop()
+      await releasePartitions(db, owner).catch((error: unknown) => log.error('leases were not released', error))
+    },
+  }
+}
+
+const eventIds = (events: readonly OutboxRow[]) => events.map((event) => event.eventId)

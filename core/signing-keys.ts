@@ -1,0 +1,73 @@
+import { exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
+import { type Cell, type KeyId, newId } from '#contract/ids.ts'
+import type { Jwks } from '#contract/platform.ts'
+import type { Db } from '#db/client.ts'
+import { insertSigningKey, listSigningKeys, type SigningKeyRow } from '#db/keys.ts'
+import { decrypt, encrypt, type Secrets } from './secrets.ts'
+
+export type Signer = { readonly keyId: KeyId; readonly key: CryptoKey }
+
+/** How long a list of keys is believed before it is read again. */
+const reloadMs = 5_000
+/**
+ * A new key signs only after every edge has had time to learn it (an edge asks every ten seconds), unless there is no other.
+ */
+export const publishedBeforeUseMs = 30_000
+
+/** Makes a key pair for access tokens and stores it, the private half encrypted. */
+export const createSigningKey = async (
+  db: Db,
+  { secrets, cell, now }: { secrets: Secrets; cell: Cell; now: Date },
+): Promise<KeyId> => {
+  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
+  const { x, y } = await exportJWK(publicKey)
+  if (!x || !y) throw new Error('a P-256 key has two coordinates')
+  const keyId = newId('key', cell, now.getTime())
+  await insertSigningKey(db, {
+    keyId,
+    publicJwk: { kty: 'EC', crv: 'P-256', x, y },
+    privateJwkEncrypted: encrypt(secrets, 'signing-key', JSON.stringify(await exportJWK(privateKey))),
+    createdAt: now,
+  })
+  return keyId
+}
+
+/** The document that edges verify tokens with: every key that was not revoked. */
+export const jwksOf = async (db: Db): Promise<Jwks> => {
+  const rows = await listLive(db)
+  return { keys: rows.map(({ keyId, publicJwk }) => ({ ...publicJwk, kid: keyId, alg: 'ES256', use: 'sig' })) }
+}
+
+/**
+ * The key to sign with now; read again every few seconds, so that a rotation needs no restart.
+ * The function throws Error when the deployment has no signing key.
+ */
+export const createSignerSource = (db: Db, secrets: Secrets): ((nowMs: number) => Promise<Signer>) => {
+  const imported = new Map<KeyId, CryptoKey>()
+  let current: { signer: Signer; until: number } | undefined
+
+  const load = async (nowMs: number): Promise<Signer> => {
+    const row = signingRow(await listLive(db), nowMs)
+    if (!row) throw new Error('there is no signing key; make one with: npm run keys -- create signing')
+    const key = imported.get(row.keyId) ?? (await importPrivate(secrets, row))
+    imported.set(row.keyId, key)
+    return { keyId: row.keyId, key }
+  }
+  return async (nowMs) => {
+    if (!current || current.until <= nowMs) current = { signer: await load(nowMs), until: nowMs + reloadMs }
+    return current.signer
+  }
+}
+
+const listLive = async (db: Db) => (await listSigningKeys(db)).filter((row) => row.revokedAt === null)
+
+/** The newest key that was published long enough; else the oldest there is. */
+const signingRow = (rows: readonly SigningKeyRow[], nowMs: number): SigningKeyRow | undefined =>
+  rows.findLast((row) => row.createdAt.getTime() <= nowMs - publishedBeforeUseMs) ?? rows[0]
+
+const importPrivate = async (secrets: Secrets, row: SigningKeyRow): Promise<CryptoKey> => {
+  const jwk: JWK = JSON.parse(decrypt(secrets, 'signing-key', row.privateJwkEncrypted))
+  const key = await importJWK(jwk, 'ES256')
+  if (key instanceof Uint8Array) throw new Error('a signing key is not a symmetric one')
+  return key
+}

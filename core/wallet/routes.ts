@@ -1,0 +1,9 @@
+import * as contract from '#contract/wallet.ts'
+import { answers, type Handler, writesInSets } from '../handler.ts'
+import { createTransaction } from './create-transaction.ts'
+import { getWallet } from './get-wallet.ts'
+
+export const walletRoutes: Handler[] = [
+  answers(contract.getWallet, getWallet),
+  writesInSets(contract.createWalletTransaction, createTransaction),
+]

@@ -1,0 +1,96 @@
+import { asc, eq, sql } from 'drizzle-orm'
+import { bigint, check, index, jsonb, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import type { PlayerId, TransactionId } from '#contract/ids.ts'
+import type { Db, Tx } from './client.ts'
+import { id, moment } from './columns.ts'
+import { players } from './players.ts'
+
+/** The currencies of a deployment, in whole units. */
+export const currencies = pgTable(
+  'currencies',
+  {
+    code: text('code').primaryKey(),
+    cap: bigint('cap', { mode: 'number' }).notNull(),
+  },
+  (table) => [check('currencies_cap', sql`${table.cap} between 1 and 9007199254740991`)],
+)
+
+/**
+ * A player's balances in one row: one lock guards all of them, and a statement that waited for it reads them all anew
+ * (rows of a child table would be read as they were before the wait).
+ */
+export const wallets = pgTable(
+  'wallets',
+  {
+    playerId: id<PlayerId>('player_id')
+      .primaryKey()
+      .references(() => players.playerId),
+    /** Currency -> amount; an absent currency is 0. */
+    balances: jsonb('balances').$type<Record<string, number>>().notNull(),
+    version: bigint('version', { mode: 'number' }).notNull(),
+  },
+  (table) => [check('wallets_not_negative', sql`not jsonb_path_exists(${table.balances}, '$.* ? (@ < 0)')`)],
+)
+
+/** One row a change of a wallet, for ever: who, why, and the answer that they got. `reference` is their Idempotency-Key. */
+export const walletTransactions = pgTable(
+  'wallet_transactions',
+  {
+    transactionId: id<TransactionId>('transaction_id').primaryKey(),
+    playerId: id<PlayerId>('player_id').notNull(),
+    principal: text('principal').notNull(),
+    reference: text('reference').notNull(),
+    fingerprint: text('fingerprint').notNull(),
+    reason: text('reason').notNull(),
+    answer: text('answer').notNull(),
+    createdAt: moment('created_at').notNull(),
+  },
+  (table) => [
+    uniqueIndex('wallet_transactions_reference').on(table.principal, table.reference),
+    index('wallet_transactions_player').on(table.playerId, table.transactionId),
+  ],
+)
+
+/** The ledger: one row a currency that a transaction touched. Never updated, never deleted; a balance is their sum. */
+export const walletEntries = pgTable(
+  'wallet_entries',
+  {
+    playerId: id<PlayerId>('player_id').notNull(),
+    transactionId: id<TransactionId>('transaction_id').notNull(),
+    currency: text('currency').notNull(),
+    amount: bigint('amount', { mode: 'number' }).notNull(),
+    balanceAfter: bigint('balance_after', { mode: 'number' }).notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.playerId, table.transactionId, table.currency] }),
+    check('wallet_entries_amount', sql`${table.amount} <> 0`),
+    check('wallet_entries_balance', sql`${table.balanceAfter} >= 0`),
+  ],
+)
+
+/** Declares a currency or changes its cap. A balance above a lowered cap stays and can be spent. */
+export const upsertCurrency = async (db: Db, currency: { code: string; cap: number }): Promise<void> => {
+  await db
+    .insert(currencies)
+    .values(currency)
+    .onConflictDoUpdate({ target: currencies.code, set: { cap: currency.cap } })
+}
+
+/** Every currency by its code. A deployment has tens of them. */
+export const listCurrencies = (db: Db) => db.select().from(currencies).orderBy(asc(currencies.code))
+
+export const insertWallet = async (tx: Tx, playerId: PlayerId, version: number): Promise<void> => {
+  await tx.insert(wallets).values({ playerId, balances: {}, version })
+}
+
+/** Every declared currency with the player's balance, by code; undefined when the player has no wallet. */
+export const findBalances = async (
+  db: Db,
+  playerId: PlayerId,
+): Promise<{ currency: string; amount: number }[] | undefined> => {
+  const [row] = await db
+    .select({ balances: wallets.balances, declared: sql<string[]>`array(select code from currencies order by code)` })
+    .from(wallets)
+    .where(eq(wallets.playerId, playerId))
+  return row?.declared.map((currency) => ({ currency, amount: row.balances[currency] ?? 0 }))
+}

@@ -1,0 +1,86 @@
+import type { EdgePrincipal } from '#contract/edge-request.ts'
+import type { Clients } from '#contract/platform.ts'
+import { Fault } from '#contract/problem.ts'
+import type { Access } from '#contract/route.ts'
+import type { Document, Documents } from './document.ts'
+import type { Exchange } from './exchange.ts'
+import type { VerifySession } from './session.ts'
+
+type Client = Clients['clients'][number]
+
+/** Who calls, and from which web page. */
+export type Callers = {
+  /** @throws Fault `unauthenticated`, `key_invalid`, `token_invalid`, `token_expired` */
+  identify(exchange: Exchange, access: Access): Promise<EdgePrincipal>
+  /**
+   * Whether the web page that sent the request may read answers: its origin is one of the key's, or, without a key in the
+   * request (as in a preflight), of any key. True for what is no web page.
+   */
+  allowsOrigin(exchange: Exchange): Promise<boolean>
+}
+
+const bearerPattern = /^Bearer (\S{1,4096})$/i
+
+export const createCallers = ({
+  documents,
+  verifySession,
+}: {
+  readonly documents: Documents
+  readonly verifySession: VerifySession
+}): Callers => {
+  let index:
+    | { document: Document<'clients'>; byHash: Map<string, Client>; byKey: Map<string, Client | undefined> }
+    | undefined
+
+  const indexOf = async (exchange: Exchange) => {
+    const document = await documents.get('clients', exchange)
+    if (index?.document !== document) {
+      index = {
+        document,
+        byHash: new Map(document.value.clients.map((client) => [client.hash, client])),
+        byKey: new Map(),
+      }
+    }
+    return index
+  }
+
+  const clientOf = async (exchange: Exchange, key: string): Promise<Client | undefined> => {
+    const { byHash, byKey } = await indexOf(exchange)
+    const known = byKey.get(key)
+    if (known) return known
+    const client = byHash.get(await sha256(key))
+    if (client) byKey.set(key, client)
+    return client
+  }
+
+  const identify: Callers['identify'] = async (exchange, access) => {
+    if (access === 'public') return { kind: 'public' }
+    if (access === 'client') {
+      const key = exchange.request.headers.get('x-api-key')
+      if (!key) throw new Fault('unauthenticated', { detail: 'send a publishable key as X-API-Key' })
+      const client = await clientOf(exchange, key)
+      if (!client) throw new Fault('key_invalid')
+      return { kind: 'client', keyId: client.keyId }
+    }
+    const bearer = bearerPattern.exec(exchange.request.headers.get('authorization') ?? '')?.[1]
+    if (!bearer) throw new Fault('unauthenticated', { detail: 'send Authorization: Bearer …' })
+    return access === 'player' ? verifySession(exchange, bearer) : { kind: access }
+  }
+
+  return {
+    identify,
+    allowsOrigin: async (exchange) => {
+      const origin = exchange.request.headers.get('origin')
+      if (origin === null) return true
+      const key = exchange.request.headers.get('x-api-key')
+      const client = key === null ? undefined : await clientOf(exchange, key)
+      const clients = client ? [client] : (await indexOf(exchange)).document.value.clients
+      return clients.some(({ origins }) => origins.includes('*') || origins.includes(origin))
+    },
+  }
+}
+
+const sha256 = async (text: string): Promise<string> => {
+  const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

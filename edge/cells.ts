@@ -1,0 +1,54 @@
+import { type Cell, cellOf, type PlayerId } from '#contract/ids.ts'
+import { Fault } from '#contract/problem.ts'
+import type { CellAddress } from './environment.ts'
+import type { Routed } from './exchange.ts'
+
+/** The cells of a deployment, and which of them a request goes to. */
+export type Cells = {
+  addressOf(cell: Cell): CellAddress
+  /** @throws Fault `not_found` for an id of a cell that does not exist */
+  choose(exchange: Routed): Cell
+  /** @throws Fault `not_found` for a name that is no cell of this deployment */
+  named(name: string): Cell
+  /** Nearest first, for a request without a home. */
+  nearest(exchange: Pick<Routed, 'request'>): Cell
+}
+
+/** @throws Error when the control cell is not among the cells */
+export const createCells = (cells: ReadonlyMap<Cell, CellAddress>, control: Cell): Cells => {
+  if (!cells.has(control)) throw new Error(`CONTROL_CELL names ${control}, which is not among CELLS`)
+
+  const addressOf = (cell: Cell) => {
+    const address = cells.get(cell)
+    if (!address) throw new Fault('not_found')
+    return address
+  }
+  const named = (name: string) => {
+    const cell = [...cells.keys()].find((known) => known === name)
+    if (!cell) throw new Fault('not_found')
+    return cell
+  }
+  const nearest: Cells['nearest'] = ({ request }) => {
+    const continent = String(request.cf?.continent ?? '')
+    return [...cells].find(([, { near }]) => near.includes(continent))?.[0] ?? control
+  }
+  return {
+    addressOf,
+    named,
+    nearest,
+    choose: (exchange) => {
+      const { route, params, principal } = exchange
+      switch (route.cell) {
+        case 'control':
+          return control
+        case 'nearest':
+          return nearest(exchange)
+        case 'caller':
+          return named(principal.kind === 'player' ? cellOf(principal.playerId) : control)
+        case 'target':
+          // The path was parsed with the route's schema, whose ids carry their cell.
+          return named(cellOf(params.playerId as PlayerId))
+      }
+    },
+  }
+}

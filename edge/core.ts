@@ -1,0 +1,73 @@
+import { edgeHeaders, encodePrincipal, encodeSignature, signedBytes } from '#contract/edge-request.ts'
+import type { Cell } from '#contract/ids.ts'
+import { Fault } from '#contract/problem.ts'
+import type { Cells } from './cells.ts'
+import type { Exchange } from './exchange.ts'
+import type { Hmac } from './hmac.ts'
+
+/** A request to a cell's core. */
+export type CoreRequest = {
+  readonly cell: Cell
+  readonly method: string
+  /** Path with query. */
+  readonly target: string
+  readonly headers?: Readonly<Record<string, string | undefined>>
+  readonly body?: Uint8Array
+  /** When the caller stops to wait, ms since 1970. */
+  readonly deadlineAt: number
+}
+
+/** An answer of a core, read to its end: text can be shared between requests, a Response cannot. */
+export type CoreAnswer = { readonly status: number; readonly headers: Headers; readonly text: string }
+
+/** Asks a core, signed. @throws Fault `unavailable` when it cannot be reached, `deadline_exceeded` when it is too slow */
+export type AskCore = (exchange: Exchange, request: CoreRequest) => Promise<CoreAnswer>
+
+export const createAskCore =
+  ({ cells, hmac }: { readonly cells: Cells; readonly hmac: Hmac }): AskCore =>
+  async (exchange, request) => {
+    const remainingMs = request.deadlineAt - Date.now()
+    if (remainingMs <= 0) throw new Fault('deadline_exceeded')
+    exchange.cell = request.cell
+    const { coreUrl } = cells.addressOf(request.cell)
+    const headers = await signedHeaders(hmac, exchange, request, remainingMs)
+    try {
+      const response = await fetch(coreUrl + request.target, {
+        method: request.method,
+        headers,
+        ...(request.body && request.body.length > 0 ? { body: request.body } : {}),
+        signal: AbortSignal.timeout(remainingMs),
+        redirect: 'manual',
+      })
+      return { status: response.status, headers: response.headers, text: await response.text() }
+    } catch (cause) {
+      if (Date.now() >= request.deadlineAt) throw new Fault('deadline_exceeded', { cause })
+      throw new Fault('unavailable', { detail: 'the core does not answer', cause })
+    }
+  }
+
+const signedHeaders = async (
+  hmac: Hmac,
+  exchange: Exchange,
+  request: CoreRequest,
+  remainingMs: number,
+): Promise<Headers> => {
+  const headers = new Headers({
+    [edgeHeaders.principal]: encodePrincipal(exchange.principal),
+    [edgeHeaders.cell]: request.cell,
+    [edgeHeaders.deadline]: String(remainingMs),
+    'x-request-id': exchange.requestId,
+    traceparent: exchange.traceparent,
+  })
+  for (const [name, value] of Object.entries(request.headers ?? {})) if (value !== undefined) headers.set(name, value)
+  const signedAt = Date.now()
+  const parts = {
+    method: request.method,
+    target: request.target,
+    signedAt,
+    header: (name: string) => headers.get(name),
+  }
+  const signature = await hmac.sign(signedBytes(parts, request.body ?? new Uint8Array()))
+  headers.set(edgeHeaders.signature, encodeSignature({ ...signature, signedAt }))
+  return headers
+}

@@ -1,0 +1,62 @@
+import { Fault } from '#contract/problem.ts'
+import type { Callers } from './caller.ts'
+import type { Exchange } from './exchange.ts'
+
+/** Headers that a web client needs to read. */
+const exposed = [
+  'Age',
+  'Cache-Status',
+  'ETag',
+  'Idempotency-Replayed',
+  'Perigee-Consistency',
+  'Retry-After',
+  'Server-Timing',
+  'X-Request-Id',
+].join(', ')
+
+/** Headers that a web client may send. */
+const accepted = [
+  'Authorization',
+  'Content-Type',
+  'Idempotency-Key',
+  'If-Match',
+  'If-None-Match',
+  'Perigee-Consistency',
+  'traceparent',
+  'X-API-Key',
+  'X-Request-Id',
+].join(', ')
+
+/** Browsers ask again after two hours at the latest, whatever we say. */
+const preflightSeconds = '7200'
+
+/** Whether a browser asks for permission before it sends the request itself. */
+export const isPreflight = ({ request }: Exchange): boolean =>
+  request.method === 'OPTIONS' && request.headers.has('origin') && request.headers.has('access-control-request-method')
+
+/** @throws Fault `origin_not_allowed` */
+export const answerPreflight = async (
+  callers: Callers,
+  exchange: Exchange,
+  methods: readonly string[],
+): Promise<Response> => {
+  if (!(await callers.allowsOrigin(exchange))) throw new Fault('origin_not_allowed')
+  return new Response(null, {
+    status: 204,
+    headers: {
+      'access-control-allow-methods': methods.join(', '),
+      'access-control-allow-headers': accepted,
+      'access-control-max-age': preflightSeconds,
+      'cache-control': 'no-store',
+    },
+  })
+}
+
+/** Lets the page that asked read the answer, if one asked. Tokens travel in headers, never in cookies: no credentials mode. */
+export const setCors = (headers: Headers, { request }: Exchange): void => {
+  const origin = request.headers.get('origin')
+  headers.append('vary', 'Origin')
+  if (origin === null) return
+  headers.set('access-control-allow-origin', origin)
+  headers.set('access-control-expose-headers', exposed)
+}

@@ -1,0 +1,132 @@
+import * as z from 'zod'
+import { type Clients, clientsSchema, type Jwks, jwksSchema } from '#contract/platform.ts'
+import type { DocumentName } from '#contract/route.ts'
+import type { Cells } from './cells.ts'
+import type { AskCore } from './core.ts'
+import type { Exchange } from './exchange.ts'
+
+/** The documents that the core publishes, parsed, and the text of each. */
+export type Documents = {
+  get<Name extends DocumentName>(name: Name, exchange: Exchange): Promise<Document<Name>>
+  /** The same, but not older than a few seconds: for a token whose key is unknown. */
+  getNewer<Name extends DocumentName>(name: Name, exchange: Exchange): Promise<Document<Name>>
+}
+
+export type Document<Name extends DocumentName> = { readonly value: ValueOf[Name]; readonly text: string }
+
+type ValueOf = { jwks: Jwks; clients: Clients }
+
+const schemas: { [Name in DocumentName]: z.ZodType<ValueOf[Name]> } = { jwks: jwksSchema, clients: clientsSchema }
+
+/** Younger than this nobody asks for a newer one: how long a new or a revoked key takes to be known. */
+const freshMs = 10_000
+/** Older than this a request waits for the newer one, instead of letting it be fetched behind its back. */
+const waitMs = 60_000
+/** A last good document is kept in the data centre for this long, for isolates that start while the core is gone. */
+const keptSeconds = 86_400
+const fetchBudgetMs = 1_000
+
+type Held<Name extends DocumentName> = Document<Name> & { readonly fetchedAt: number }
+
+/**
+ * Documents of this isolate: memory, then the data centre's cache, then the nearest core. The last good one serves for as
+ * long as no newer one can be had.
+ */
+export const createDocuments = ({
+  askCore,
+  cells,
+}: {
+  readonly askCore: AskCore
+  readonly cells: Cells
+}): Documents => {
+  const held: { [Name in DocumentName]?: Held<Name> } = {}
+  const refreshing: { [Name in DocumentName]?: Promise<Held<Name>> } = {}
+
+  const hold = <Name extends DocumentName>(name: Name, document: Held<Name>): Held<Name> => {
+    // Indexed by its own name, the mapped type takes and gives the document of that name.
+    Object.assign(held, { [name]: document })
+    return document
+  }
+
+  const load = async <Name extends DocumentName>(name: Name, exchange: Exchange): Promise<Held<Name>> => {
+    const kept = await readKept(name)
+    if (kept && kept.fetchedAt + freshMs > Date.now()) return hold(name, kept)
+    try {
+      const text = await fetchDocument(askCore, cells, { exchange, name })
+      const document = hold(name, parse(name, text, Date.now()))
+      exchange.defer(keep(name, document))
+      return document
+    } catch (error) {
+      if (kept && (held[name]?.fetchedAt ?? 0) < kept.fetchedAt) return hold(name, kept)
+      throw error
+    }
+  }
+
+  const refresh = <Name extends DocumentName>(name: Name, exchange: Exchange): Promise<Held<Name>> => {
+    const running = refreshing[name] as Promise<Held<Name>> | undefined
+    if (running) return running
+    const flight = load(name, exchange).finally(() => delete refreshing[name])
+    Object.assign(refreshing, { [name]: flight })
+    exchange.defer(flight.catch(() => {}))
+    return flight
+  }
+
+  const getWithin = async <Name extends DocumentName>(
+    name: Name,
+    exchange: Exchange,
+    acceptMs: number,
+  ): Promise<Document<Name>> => {
+    const known = held[name] as Held<Name> | undefined
+    if (!known) return refresh(name, exchange)
+    const age = Date.now() - known.fetchedAt
+    if (age < freshMs && age < acceptMs) return known
+    const newer = refresh(name, exchange)
+    return age < acceptMs ? known : newer.catch(() => known)
+  }
+
+  return {
+    get: (name, exchange) => getWithin(name, exchange, waitMs),
+    getNewer: (name, exchange) => getWithin(name, exchange, freshMs),
+  }
+}
+
+const fetchDocument = async (
+  askCore: AskCore,
+  cells: Cells,
+  { exchange, name }: { exchange: Exchange; name: DocumentName },
+): Promise<string> => {
+  const deadlineAt = Date.now() + fetchBudgetMs
+  // Asked for by the edge itself, not by the caller whose request happened to need it.
+  const asEdge: Exchange = { ...exchange, principal: { kind: 'public' } }
+  const answer = await askCore(asEdge, {
+    cell: cells.nearest(exchange),
+    method: 'GET',
+    target: `/internal/documents/${name}`,
+    deadlineAt,
+  })
+  if (answer.status !== 200) throw new Error(`the document ${name} was answered with ${answer.status}`)
+  return answer.text
+}
+
+const parse = <Name extends DocumentName>(name: Name, text: string, fetchedAt: number): Held<Name> => ({
+  value: schemas[name].parse(JSON.parse(text)),
+  text,
+  fetchedAt,
+})
+
+const keptUrl = (name: DocumentName) => `https://documents.perigee.invalid/${name}`
+
+const readKept = async <Name extends DocumentName>(name: Name): Promise<Held<Name> | undefined> => {
+  try {
+    const response = await caches.default.match(keptUrl(name))
+    if (!response) return undefined
+    return parse(name, await response.text(), Number(response.headers.get('perigee-fetched-at')))
+  } catch {
+    return undefined
+  }
+}
+
+const keep = <Name extends DocumentName>(name: Name, { text, fetchedAt }: Held<Name>): Promise<void> => {
+  const headers = { 'cache-control': `max-age=${keptSeconds}`, 'perigee-fetched-at': String(fetchedAt) }
+  return caches.default.put(keptUrl(name), new Response(text, { headers }))
+}

@@ -1,0 +1,57 @@
+import * as z from 'zod'
+import { type NamedKey, parseNamedKeys } from '#contract/edge-request.ts'
+import { type Cell, cellSchema } from '#contract/ids.ts'
+
+/** What wrangler binds to the Worker: variables and secrets as text, and the platform's services. */
+export type Bindings = {
+  readonly CELLS: string
+  readonly CONTROL_CELL: string
+  readonly ISSUER: string
+  readonly UPSTASH_URL: string
+  readonly UPSTASH_TOKEN: string
+  readonly EDGE_KEYS: string
+  readonly PUBLIC_LIMIT: RateLimit
+  readonly CALLER_LIMIT: RateLimit
+  readonly SERVER_LIMIT: RateLimit
+  readonly ASSETS: Fetcher
+}
+
+/** A region's core, and the continents (as Cloudflare names them) that are nearest to it. */
+export type CellAddress = { readonly coreUrl: string; readonly near: readonly string[] }
+
+/** The bindings, parsed. */
+export type Environment = {
+  readonly cells: ReadonlyMap<Cell, CellAddress>
+  readonly controlCell: Cell
+  readonly issuer: string
+  readonly upstash: { readonly url: string; readonly token: string }
+  readonly edgeKeys: readonly [NamedKey, ...NamedKey[]]
+  readonly limits: { readonly public: RateLimit; readonly caller: RateLimit; readonly server: RateLimit }
+  readonly assets: Fetcher
+}
+
+const cellsSchema = z
+  .record(z.string(), z.strictObject({ coreUrl: z.url(), near: z.array(z.string()) }))
+  .transform((cells) => new Map(Object.entries(cells).map(([cell, address]) => [cellSchema.parse(cell), address])))
+
+/** Parses the bindings. @throws Error that names the variable that is missing or bad, never its value */
+export const parseEnvironment = (bindings: Bindings): Environment => ({
+  cells: named('CELLS', () => cellsSchema.parse(JSON.parse(bindings.CELLS))),
+  controlCell: named('CONTROL_CELL', () => cellSchema.parse(bindings.CONTROL_CELL)),
+  issuer: named('ISSUER', () => z.url().parse(bindings.ISSUER)),
+  upstash: {
+    url: named('UPSTASH_URL', () => z.url().parse(bindings.UPSTASH_URL)),
+    token: named('UPSTASH_TOKEN', () => z.string().min(1).parse(bindings.UPSTASH_TOKEN)),
+  },
+  edgeKeys: named('EDGE_KEYS', () => parseNamedKeys(bindings.EDGE_KEYS)),
+  limits: { public: bindings.PUBLIC_LIMIT, caller: bindings.CALLER_LIMIT, server: bindings.SERVER_LIMIT },
+  assets: bindings.ASSETS,
+})
+
+const named = <Value>(name: string, parse: () => Value): Value => {
+  try {
+    return parse()
+  } catch (cause) {
+    throw new Error(`the variable ${name} is missing or not as it should be`, { cause })
+  }
+}

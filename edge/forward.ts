@@ -1,0 +1,73 @@
+import { edgeHeaders, parseMoved } from '#contract/edge-request.ts'
+import { Fault, problemSchema } from '#contract/problem.ts'
+import type { Cells } from './cells.ts'
+import type { Consistency } from './consistency.ts'
+import type { AskCore, CoreAnswer, CoreRequest } from './core.ts'
+import { readBody, type Routed } from './exchange.ts'
+
+/** How long a caller waits, milliseconds: long enough for a write behind others, short enough to be retried by a person. */
+const budgetMs = { direct: 2_000, forwarded: 5_000 }
+
+/** What of a core's answer a client gets to see. */
+const passedHeaders = ['content-type', 'retry-after', 'idempotency-replayed']
+
+/**
+ * Hands a request to the core of the right cell, and its answer back. A cell that says another one owns this is believed
+ * once. A write's answer carries the token by which its caller reads it.
+ */
+export const createForward =
+  ({
+    cells,
+    askCore,
+    consistency,
+  }: {
+    readonly cells: Cells
+    readonly askCore: AskCore
+    readonly consistency: Consistency
+  }) =>
+  async (exchange: Routed): Promise<Response> => {
+    const { route, request, url } = exchange
+    const writes = route.delivery.kind === 'forwarded'
+    const header = (name: string) => request.headers.get(name) ?? undefined
+    const coreRequest: CoreRequest = {
+      cell: cells.choose(exchange),
+      method: route.method,
+      target: url.pathname + (route.query ? url.search : ''),
+      headers: {
+        ...(['server', 'operator'].includes(route.access) ? { authorization: header('authorization') } : {}),
+        ...(route.body ? { 'content-type': header('content-type') } : {}),
+        ...(writes ? { 'idempotency-key': idempotencyKeyOf(exchange) } : {}),
+      },
+      ...(route.body ? { body: await readBody(request) } : {}),
+      deadlineAt: exchange.arrivedAt + budgetMs[writes ? 'forwarded' : 'direct'],
+    }
+    const answer = await withOneHop(cells, (cell) => askCore(exchange, { ...coreRequest, cell }), coreRequest)
+    const headers = new Headers({ 'cache-control': 'no-store' })
+    for (const name of passedHeaders) {
+      const value = answer.headers.get(name)
+      if (value !== null) headers.set(name, value)
+    }
+    const moved = parseMoved(answer.headers.get(edgeHeaders.moved) ?? '')
+    if (moved.length > 0) headers.set('perigee-consistency', await consistency.issue(exchange, moved))
+    return new Response(answer.text, { status: answer.status, headers })
+  }
+
+/** The caller's key as it is (the core says whether it will do); a new one where it may be absent. */
+const idempotencyKeyOf = ({ route, request }: Routed): string | undefined => {
+  const key = request.headers.get('idempotency-key') ?? undefined
+  const optional = route.delivery.kind === 'forwarded' && route.delivery.idempotencyKey === 'optional'
+  return key ?? (optional ? crypto.randomUUID() : undefined)
+}
+
+const withOneHop = async (
+  cells: Cells,
+  ask: (cell: CoreRequest['cell']) => Promise<CoreAnswer>,
+  { cell }: CoreRequest,
+): Promise<CoreAnswer> => {
+  const answer = await ask(cell)
+  if (answer.status !== 421) return answer
+  const problem = problemSchema.safeParse(JSON.parse(answer.text))
+  const owner = problem.success ? cells.named(String(problem.data.cell)) : cell
+  if (owner === cell) throw new Fault('internal', { detail: 'the cell that owns this could not be found' })
+  return ask(owner)
+}

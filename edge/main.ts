@@ -1,0 +1,37 @@
+import type { Hono } from 'hono'
+import { Fault, problemContentType, problemText } from '#contract/problem.ts'
+import { routes } from '#contract/routes.ts'
+import { createLog } from '#infra/log.ts'
+import { createUpstash } from '#infra/upstash.ts'
+import { createEdge } from './app.ts'
+import { type Bindings, parseEnvironment } from './environment.ts'
+
+/** A tier that is slower than this is skipped: the core is about as near. */
+const upstashTimeoutMs = 150
+
+const log = createLog({ service: 'edge' }, (line) => console.log(line))
+
+/** Made by the isolate's first request, from bindings that stay the same for its life. */
+let edge: Hono | undefined
+
+const compose = (bindings: Bindings): Hono => {
+  const environment = parseEnvironment(bindings)
+  const store = createUpstash({ ...environment.upstash, timeoutMs: upstashTimeoutMs })
+  return createEdge({ routes, environment, store, log })
+}
+
+export default {
+  fetch: async (request, bindings, ctx) => {
+    try {
+      edge ??= compose(bindings)
+      return await edge.fetch(request, bindings, ctx)
+    } catch (error) {
+      log.error('the Worker could not start', error)
+      const body = problemText(new Fault('internal'), crypto.randomUUID())
+      return new Response(body, {
+        status: 500,
+        headers: { 'content-type': problemContentType, 'cache-control': 'no-store' },
+      })
+    }
+  },
+} satisfies ExportedHandler<Bindings>

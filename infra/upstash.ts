@@ -1,0 +1,71 @@
+import { Redis } from '@upstash/redis/cloudflare'
+
+/** A cached thing and the version that it has reached. */
+export type TagVersion = { readonly tag: string; readonly version: number }
+
+export type Found = {
+  /** The entry's text, or null. */
+  readonly entry: string | null
+  /** The highest version of the tag that anybody told of; null when nobody did, or its key was lost. */
+  readonly version: number | null
+}
+
+/** The global tier: entries, and for each tag the highest version that is known. Every method rejects on failure or timeout. */
+export type VersionedStore = {
+  /** Entry and version in one request. */
+  lookUp(key: string, tag: string): Promise<Found>
+  /** Stores an entry and raises the version of its tag to its own, in one request. */
+  fill(key: string, tag: TagVersion, entry: { readonly text: string; readonly lifeMs: number }): Promise<void>
+  /** Raises versions: each becomes the maximum of what it was and what is given, in any order, however often. One request. */
+  raise(tags: readonly TagVersion[]): Promise<void>
+}
+
+/** Far above the hard life of any entry: while an entry could be served, the version that disqualifies it must stand. */
+export const versionLifeMs = 7 * 24 * 3_600_000
+
+/** Upstash over its REST API. One attempt a call: a tier that fails is skipped, so nobody waits for a second one. */
+export const createUpstash = (options: {
+  readonly url: string
+  readonly token: string
+  readonly timeoutMs: number
+}): VersionedStore => {
+  const redis = new Redis({
+    url: options.url,
+    token: options.token,
+    retry: { retries: 0 },
+    signal: () => AbortSignal.timeout(options.timeoutMs),
+    automaticDeserialization: false,
+    responseEncoding: false,
+    enableTelemetry: false,
+  })
+  return {
+    lookUp: async (key, tag) => {
+      const [entry, version] = await redis
+        .pipeline()
+        .get<string>(key)
+        .zscore(versionKey(tag), member)
+        .exec<[string | null, number | string | null]>()
+      return { entry, version: version === null ? null : Number(version) }
+    },
+    fill: async (key, tag, entry) => {
+      const pipeline = redis.pipeline().set(key, entry.text, { px: entry.lifeMs })
+      await raiseIn(pipeline, tag).exec()
+    },
+    raise: async (tags) => {
+      if (tags.length === 0) return
+      await tags.reduce(raiseIn, redis.pipeline()).exec()
+    },
+  }
+}
+
+type Pipeline = ReturnType<Redis['pipeline']>
+
+/** The version is the score of the one member of a sorted set: `ZADD GT` is an atomic maximum that needs no script. */
+const member = 'version'
+
+const versionKey = (tag: string) => `v:${tag}`
+
+const raiseIn = (pipeline: Pipeline, { tag, version }: TagVersion): Pipeline =>
+  pipeline
+    .zadd(versionKey(tag), { gt: true }, { score: version, member })
+    .pexpire(versionKey(tag), versionLifeMs) as Pipeline
