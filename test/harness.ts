@@ -1,0 +1,264 @@
+import { createHmac, randomBytes, randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { serve } from '@hono/node-server'
+import postgres from 'postgres'
+import { inject } from 'vitest'
+import { type Client, createClient } from '#contract/client.ts'
+import {
+  type EdgePrincipal,
+  edgeHeaders,
+  encodePrincipal,
+  encodeSignature,
+  parseNamedKeys,
+  signedBytes,
+} from '#contract/edge-request.ts'
+import { type Cell, cellSchema, type PlayerId } from '#contract/ids.ts'
+import { routes } from '#contract/routes.ts'
+import { createApiKey } from '#core/api-keys.ts'
+import { parseConfig } from '#core/config.ts'
+import { createPlatform, type Platform } from '#core/platform.ts'
+import { createSecrets } from '#core/secrets.ts'
+import { createSigningKey } from '#core/signing-keys.ts'
+import { type Database, openDatabase } from '#db/client.ts'
+import { upsertCurrency } from '#db/wallet.ts'
+import { createDirectBus } from '#infra/direct-bus.ts'
+import { startEdge } from '#infra/local/edge.ts'
+import { freePort } from '#infra/local/ports.ts'
+import { type Upstash, startUpstash } from '#infra/local/upstash.ts'
+import { createMemoryStore } from '#infra/local/upstash-memory-store.ts'
+import { createRedisStore } from '#infra/local/upstash-redis-store.ts'
+import { createLog } from '#infra/log.ts'
+import { createPubSub } from '#infra/pubsub.ts'
+import { createRedis } from '#infra/redis.ts'
+import { createUpstash } from '#infra/upstash.ts'
+import { checkedFetch } from './checked-fetch.ts'
+
+export const cell: Cell = cellSchema.parse('eu1')
+
+/** Time as the core sees it: the machine's, moved by hand. */
+export type Clock = { (): number; advance(ms: number): void }
+
+const createClock = (): Clock => {
+  let offsetMs = 0
+  return Object.assign(() => Date.now() + offsetMs, { advance: (ms: number) => void (offsetMs += ms) })
+}
+
+/** A cell and its edge in one process: what a deployment runs, on real parts, with a database of its own. */
+export type World = {
+  readonly edgeUrl: string
+  readonly coreUrl: string
+  readonly database: Database
+  /** For statements that only a test would send. */
+  readonly sql: postgres.Sql
+  readonly databaseUrl: string
+  readonly platform: Platform
+  readonly upstash: Upstash
+  readonly clock: Clock
+  readonly keys: { readonly publishable: string; readonly server: string; readonly operator: string }
+  readonly secrets: { readonly masterKeys: string; readonly edgeKeys: string }
+  /** How many requests the core has had, of routes or documents. */
+  coreRequests(): number
+  /** Everything that core and edge have logged. */
+  readonly logLines: string[]
+  /** A caller through the edge that checks every answer against the contract. */
+  client(options?: { bearer?: string; publishableKey?: string; baseUrl?: string }): Client<typeof routes>
+  /** A new player, signed in. */
+  signIn(deviceId?: string): Promise<SignedIn>
+  /** A request to the core, signed as an edge would. */
+  askCore(request: CoreCall): Promise<Response>
+  stop(): Promise<void>
+}
+
+export type SignedIn = {
+  readonly playerId: PlayerId
+  readonly accessToken: string
+  readonly refreshToken: string
+  readonly client: Client<typeof routes>
+}
+
+export type CoreCall = {
+  readonly method: string
+  readonly path: string
+  readonly principal: EdgePrincipal
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+  /** When it is signed; now, if absent. */
+  readonly signedAt?: number
+}
+
+const newKeys = () => `k1:${randomBytes(32).toString('base64')}`
+
+/** Clones the migrated template; the clone is dropped by `drop`. */
+const cloneDatabase = async (): Promise<{ url: string; drop: () => Promise<void> }> => {
+  const { serverUrl, template } = inject('postgres')
+  const name = `test_${randomUUID().replaceAll('-', '')}`
+  const admin = postgres(serverUrl, { max: 1, onnotice: () => {} })
+  await admin.unsafe(`create database ${name} template ${template} strategy file_copy`)
+  const drop = async () => {
+    await admin.unsafe(`drop database if exists ${name} with (force)`)
+    await admin.end()
+  }
+  return { url: serverUrl.replace(/\/postgres$/, `/${name}`), drop }
+}
+
+/**
+ * Starts a world. Every file starts its own and stops it when it is done.
+ * @param options.bus `direct` leaves Pub/Sub out though there is an emulator
+ */
+export const startWorld = async (options: { readonly bus?: 'pubsub' | 'direct' } = {}): Promise<World> => {
+  const stops: (() => Promise<unknown>)[] = []
+  const clock = createClock()
+  const logLines: string[] = []
+  const masterKeys = newKeys()
+  const edgeKeys = newKeys()
+  const redisUrl = inject('redisUrl')
+  const emulatorHost = options.bus === 'direct' ? null : inject('pubsubEmulatorHost')
+
+  const clone = await cloneDatabase()
+  stops.push(clone.drop)
+  const database = openDatabase({ url: clone.url, poolMax: 10, statementTimeoutMs: 5_000, applicationName: 'test' })
+  stops.push(() => database.close(0))
+  const sql = postgres(clone.url, { max: 4, onnotice: () => {} })
+  stops.push(() => sql.end({ timeout: 0 }))
+
+  const store = redisUrl ? createRedisStore(redisUrl) : createMemoryStore()
+  const upstash = await startUpstash({ port: 0, token: 'test-token', readOnlyToken: 'test-read-token', store })
+  stops.push(() => upstash.close())
+
+  const edgePort = await freePort()
+  const corePort = await freePort()
+  const edgeUrl = `http://127.0.0.1:${edgePort}`
+  const coreUrl = `http://127.0.0.1:${corePort}`
+  const prefix = `t${randomUUID().slice(0, 8)}`
+  const config = parseConfig({
+    CELL: cell,
+    PORT: String(corePort),
+    DATABASE_URL: clone.url,
+    MASTER_KEYS: masterKeys,
+    EDGE_KEYS: edgeKeys,
+    ISSUER: edgeUrl,
+    UPSTASH_URL: upstash.url,
+    UPSTASH_TOKEN: 'test-token',
+    PUBSUB_PREFIX: prefix,
+  })
+  const log = createLog({ service: 'core', cell }, (line) => logLines.push(line))
+  const onError = (error: Error) => log.error('an adapter failed', error)
+  const redis = redisUrl ? createRedis({ url: redisUrl, cluster: false, onError }) : undefined
+  stops.push(async () => redis?.close())
+  const bus = emulatorHost
+    ? createPubSub({ projectId: 'perigee-test', topic: `${prefix}-events`, emulatorHost, onError })
+    : createDirectBus()
+  const platform = createPlatform(config, {
+    database,
+    redis,
+    bus,
+    store: createUpstash({ url: upstash.url, token: 'test-token', timeoutMs: 1_000 }),
+    log,
+    clock,
+  })
+
+  const now = new Date(clock())
+  const { db } = database
+  await createSigningKey(db, { secrets: createSecrets(config.MASTER_KEYS), cell, now })
+  const make = async (kind: 'publishable' | 'server' | 'operator') => {
+    const extra = { origins: kind === 'publishable' ? ['https://game.example'] : [], role: kind === 'operator' ? 'publisher' : undefined }
+    return (await createApiKey(db, { kind, name: 'test', cell, now, ...extra })).key
+  }
+  const keys = { publishable: await make('publishable'), server: await make('server'), operator: await make('operator') }
+  await upsertCurrency(db, { code: 'coins', cap: 1_000_000_000 })
+  await upsertCurrency(db, { code: 'gems', cap: 1_000_000 })
+
+  let coreRequests = 0
+  const server = serve({
+    fetch: (request) => {
+      coreRequests++
+      return platform.app.fetch(request)
+    },
+    port: corePort,
+    hostname: '127.0.0.1',
+  })
+  stops.push(() => new Promise((resolve) => server.close(resolve)))
+  await platform.start()
+  stops.push(() => platform.stop())
+
+  const edge = await startEdge(
+    {
+      bundleFolder: inject('edgeBundle').folder,
+      configPath: fileURLToPath(new URL('../wrangler.toml', import.meta.url)),
+      port: edgePort,
+      vars: {
+        CELLS: JSON.stringify({ [cell]: { coreUrl, near: ['EU', 'NA'] } }),
+        CONTROL_CELL: cell,
+        ISSUER: edgeUrl,
+        UPSTASH_URL: upstash.url,
+        UPSTASH_TOKEN: 'test-token',
+        EDGE_KEYS: edgeKeys,
+      },
+    },
+    (line) => logLines.push(line),
+  )
+  stops.push(() => edge.stop())
+
+  const client: World['client'] = ({ bearer, publishableKey = keys.publishable, baseUrl = edgeUrl } = {}) =>
+    createClient(routes, { baseUrl, fetch: checkedFetch, publishableKey, bearer: () => bearer })
+
+  const signIn = async (deviceId: string = randomUUID()): Promise<SignedIn> => {
+    const { body } = await client().signInWithDevice({ body: { deviceId } })
+    const { accessToken, refreshToken } = body
+    return { playerId: body.player.id, accessToken, refreshToken, client: client({ bearer: accessToken }) }
+  }
+
+  const askCore: World['askCore'] = async (call) => {
+    const signed = signCoreCall(call, edgeKeys, call.signedAt ?? clock())
+    return platform.app.fetch(new Request(coreUrl + call.path, { method: call.method, headers: signed, ...(call.body === undefined ? {} : { body: call.body }) }))
+  }
+
+  return {
+    edgeUrl,
+    coreUrl,
+    database,
+    sql,
+    databaseUrl: clone.url,
+    platform,
+    upstash,
+    clock,
+    keys,
+    secrets: { masterKeys, edgeKeys },
+    coreRequests: () => coreRequests,
+    logLines,
+    client,
+    signIn,
+    askCore,
+    stop: async () => {
+      for (const stop of stops.toReversed()) await stop()
+    },
+  }
+}
+
+/** The headers of a request to the core, as an edge that has `edgeKeys` signs it. */
+export const signCoreCall = (call: CoreCall, edgeKeys: string, signedAt: number): Headers => {
+  const [key] = parseNamedKeys(edgeKeys)
+  const headers = new Headers({
+    [edgeHeaders.principal]: encodePrincipal(call.principal),
+    [edgeHeaders.cell]: cell,
+    [edgeHeaders.deadline]: '5000',
+    'x-request-id': randomUUID(),
+    ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...call.headers,
+  })
+  const parts = { method: call.method, target: call.path, signedAt, header: (name: string) => headers.get(name) }
+  const bytes = signedBytes(parts, new TextEncoder().encode(call.body ?? ''))
+  const mac = createHmac('sha256', key.secret).update(bytes).digest('hex')
+  headers.set(edgeHeaders.signature, encodeSignature({ keyId: key.keyId, signedAt, mac }))
+  return headers
+}
+
+/** Asks again until it is so, at most `withinMs`. Answers how many milliseconds it took. */
+export const eventually = async (isSo: () => Promise<boolean>, withinMs: number): Promise<number> => {
+  const startedAt = performance.now()
+  while (!(await isSo())) {
+    if (performance.now() - startedAt > withinMs) throw new Error(`not so within ${withinMs} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return performance.now() - startedAt
+}

@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { eventually, startWorld, type World } from './harness.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await startWorld()
+})
+afterAll(() => world?.stop())
+
+test('a second sign-in with a device finds the player that the first one made', async () => {
+  const deviceId = randomUUID()
+  const first = await world.client().signInWithDevice({ body: { deviceId, displayName: 'Ada' } })
+  const second = await world.client().signInWithDevice({ body: { deviceId } })
+  expect(first.body).toMatchObject({ created: true, player: { displayName: 'Ada' }, cell: 'eu1' })
+  expect(second.body).toMatchObject({ created: false, player: { id: first.body.player.id } })
+})
+
+test('a cached profile is read again without touching the core', async () => {
+  const { client, playerId } = await world.signIn()
+  const miss = await client.getProfile({ params: { playerId } })
+  expect(miss.headers.get('cache-status')).toBe('perigee; fwd=miss; detail=core')
+  const before = world.coreRequests()
+  for (let read = 0; read < 20; read++) {
+    const hit = await client.getProfile({ params: { playerId } })
+    expect(hit.headers.get('cache-status')).toBe('perigee; hit; detail=memory')
+    expect(hit.body).toEqual(miss.body)
+  }
+  expect(world.coreRequests() - before).toBe(0)
+})
+
+test('a grant that is sent twice takes effect once and is answered with the same bytes', async () => {
+  const { client, playerId } = await world.signIn()
+  const server = world.client({ bearer: world.keys.server })
+  const call = { params: { playerId }, body: { changes: [{ currency: 'coins', amount: 100 }], reason: 'welcome' } }
+  const idempotencyKey = randomUUID()
+  const first = await server.createWalletTransaction(call, { idempotencyKey })
+  const again = await server.createWalletTransaction(call, { idempotencyKey })
+  expect(again.headers.get('idempotency-replayed')).toBe('true')
+  expect(again.body).toEqual(first.body)
+  expect(first.body.balances).toEqual([
+    { currency: 'coins', amount: 100 },
+    { currency: 'gems', amount: 0 },
+  ])
+  expect((await client.getWallet()).body).toEqual({ balances: first.body.balances })
+  expect(await world.sql`select amount, balance_after from wallet_entries where player_id = ${playerId}`).toEqual([
+    { amount: '100', balance_after: '100' },
+  ])
+})
+
+test('spending more than there is names currency, balance and need, and changes nothing', async () => {
+  const { client, playerId } = await world.signIn()
+  const server = world.client({ bearer: world.keys.server })
+  const body = { changes: [{ currency: 'coins', amount: 5 }, { currency: 'gems', amount: -3 }], reason: 'shop' }
+  await expect(server.createWalletTransaction({ params: { playerId }, body })).rejects.toMatchObject({
+    code: 'insufficient_funds',
+    problem: { currency: 'gems', balance: 0, needed: 3 },
+  })
+  expect((await client.getWallet()).body.balances).toEqual([
+    { currency: 'coins', amount: 0 },
+    { currency: 'gems', amount: 0 },
+  ])
+})
+
+test('a profile change is seen by its writer at once and by others within the bound', async () => {
+  const writer = await world.signIn()
+  const reader = await world.signIn()
+  const params = { playerId: writer.playerId }
+  await reader.client.getProfile({ params })
+  const changed = await writer.client.updateOwnProfile({ body: { displayName: 'Grace' } })
+  expect(changed.headers.get('perigee-consistency')).toBeTruthy()
+
+  const own = await writer.client.getProfile({ params })
+  expect(own.body.displayName).toBe('Grace')
+  const tookMs = await eventually(async () => (await reader.client.getProfile({ params })).body.displayName === 'Grace', 4_000)
+  console.log(`seen by another reader after ${Math.round(tookMs)} ms (bound: 2000 ms and an invalidation)`)
+})
