@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { type Context as HonoContext, Hono } from 'hono'
+import { Hono, type Context as HonoContext } from 'hono'
 import { edgeHeaders, type NamedKey } from '#contract/edge-request.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault, problemContentType, problemText, retryAfterOf } from '#contract/problem.ts'

@@ -38,8 +38,12 @@ export const createInvalidator = (store: VersionedStore): Invalidator => {
       waiting = new Map(entries.slice(batchMax))
       const result = store.raise(batch.map(([tag, { version }]) => ({ tag, version })))
       await result.then(
-        () => batch.forEach(([, { settled }]) => settled.resolve()),
-        (error) => batch.forEach(([, { settled }]) => settled.reject(error)),
+        () => {
+          for (const [, { settled }] of batch) settled.resolve()
+        },
+        (error) => {
+          for (const [, { settled }] of batch) settled.reject(error)
+        },
       )
     }
     flushing = false

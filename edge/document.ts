@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import type * as z from 'zod'
 import { type Clients, clientsSchema, type Jwks, jwksSchema } from '#contract/platform.ts'
 import type { DocumentName } from '#contract/route.ts'
 import type { Cells } from './cells.ts'

@@ -3,7 +3,7 @@ import { Fault, problemSchema } from '#contract/problem.ts'
 import type { Cells } from './cells.ts'
 import type { Consistency } from './consistency.ts'
 import type { AskCore, CoreAnswer, CoreRequest } from './core.ts'
-import { readBody, type Routed } from './exchange.ts'
+import { type Routed, readBody } from './exchange.ts'
 
 /** How long a caller waits, milliseconds: long enough for a write behind others, short enough to be retried by a person. */
 const budgetMs = { direct: 2_000, forwarded: 5_000 }

@@ -7,7 +7,10 @@ import { routes } from '#contract/routes.ts'
 
 const table = Object.values<Route>(routes)
   .sort(bySpecificity)
-  .map((route) => ({ route, pattern: new RegExp(`^${route.path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}$`) }))
+  .map((route) => ({
+    route,
+    pattern: new RegExp(`^${route.path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}$`),
+  }))
 
 /** The route that a request reaches, or undefined. */
 export const routeOf = (method: string, pathname: string): Route | undefined =>
@@ -36,13 +39,18 @@ const checkAnswer = async (request: Request, response: Response): Promise<void> 
   }
 }
 
-const checkProblem = (where: string, route: Route | undefined, { text, response }: { text: string; response: Response }) => {
+const checkProblem = (
+  where: string,
+  route: Route | undefined,
+  { text, response }: { text: string; response: Response },
+) => {
   expect(response.headers.get('content-type'), where).toBe(problemContentType)
   const problem = problemSchema.parse(JSON.parse(text))
   expect(problem.status, where).toBe(response.status)
   expect(problem.requestId, where).toBe(response.headers.get('x-request-id'))
   expect(isErrorCode(problem.code), `${where}: ${problem.code} is in the table`).toBe(true)
   if (route) expect(errorsOf(route), where).toContain(problem.code)
-  if (response.status === 429 || response.status === 503) expect(response.headers.get('retry-after'), where).toMatch(/^[1-9]\d*$/)
+  if (response.status === 429 || response.status === 503)
+    expect(response.headers.get('retry-after'), where).toMatch(/^[1-9]\d*$/)
   expect(text, where).not.toMatch(/node_modules|\.ts:\d|at Object\.|postgres|drizzle/i)
 }

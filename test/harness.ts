@@ -24,7 +24,7 @@ import { upsertCurrency } from '#db/wallet.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
 import { startEdge } from '#infra/local/edge.ts'
 import { freePort } from '#infra/local/ports.ts'
-import { type Upstash, startUpstash } from '#infra/local/upstash.ts'
+import { startUpstash, type Upstash } from '#infra/local/upstash.ts'
 import { createMemoryStore } from '#infra/local/upstash-memory-store.ts'
 import { createRedisStore } from '#infra/local/upstash-redis-store.ts'
 import { createLog } from '#infra/log.ts'
@@ -40,7 +40,10 @@ export type Clock = { (): number; advance(ms: number): void }
 
 const createClock = (): Clock => {
   let offsetMs = 0
-  return Object.assign(() => Date.now() + offsetMs, { advance: (ms: number) => void (offsetMs += ms) })
+  const advance = (ms: number) => {
+    offsetMs += ms
+  }
+  return Object.assign(() => Date.now() + offsetMs, { advance })
 }
 
 /** A cell and its edge in one process: what a deployment runs, on real parts, with a database of its own. */
@@ -161,10 +164,17 @@ export const startWorld = async (options: { readonly bus?: 'pubsub' | 'direct' }
   const { db } = database
   await createSigningKey(db, { secrets: createSecrets(config.MASTER_KEYS), cell, now })
   const make = async (kind: 'publishable' | 'server' | 'operator') => {
-    const extra = { origins: kind === 'publishable' ? ['https://game.example'] : [], role: kind === 'operator' ? 'publisher' : undefined }
+    const extra = {
+      origins: kind === 'publishable' ? ['https://game.example'] : [],
+      role: kind === 'operator' ? 'publisher' : undefined,
+    }
     return (await createApiKey(db, { kind, name: 'test', cell, now, ...extra })).key
   }
-  const keys = { publishable: await make('publishable'), server: await make('server'), operator: await make('operator') }
+  const keys = {
+    publishable: await make('publishable'),
+    server: await make('server'),
+    operator: await make('operator'),
+  }
   await upsertCurrency(db, { code: 'coins', cap: 1_000_000_000 })
   await upsertCurrency(db, { code: 'gems', cap: 1_000_000 })
 
@@ -210,7 +220,13 @@ export const startWorld = async (options: { readonly bus?: 'pubsub' | 'direct' }
 
   const askCore: World['askCore'] = async (call) => {
     const signed = signCoreCall(call, edgeKeys, call.signedAt ?? clock())
-    return platform.app.fetch(new Request(coreUrl + call.path, { method: call.method, headers: signed, ...(call.body === undefined ? {} : { body: call.body }) }))
+    return platform.app.fetch(
+      new Request(coreUrl + call.path, {
+        method: call.method,
+        headers: signed,
+        ...(call.body === undefined ? {} : { body: call.body }),
+      }),
+    )
   }
 
   return {

@@ -51,7 +51,13 @@ test('a grant that is sent twice takes effect once and is answered with the same
 test('spending more than there is names currency, balance and need, and changes nothing', async () => {
   const { client, playerId } = await world.signIn()
   const server = world.client({ bearer: world.keys.server })
-  const body = { changes: [{ currency: 'coins', amount: 5 }, { currency: 'gems', amount: -3 }], reason: 'shop' }
+  const body = {
+    changes: [
+      { currency: 'coins', amount: 5 },
+      { currency: 'gems', amount: -3 },
+    ],
+    reason: 'shop',
+  }
   await expect(server.createWalletTransaction({ params: { playerId }, body })).rejects.toMatchObject({
     code: 'insufficient_funds',
     problem: { currency: 'gems', balance: 0, needed: 3 },
@@ -72,6 +78,9 @@ test('a profile change is seen by its writer at once and by others within the bo
 
   const own = await writer.client.getProfile({ params })
   expect(own.body.displayName).toBe('Grace')
-  const tookMs = await eventually(async () => (await reader.client.getProfile({ params })).body.displayName === 'Grace', 4_000)
+  const tookMs = await eventually(
+    async () => (await reader.client.getProfile({ params })).body.displayName === 'Grace',
+    4_000,
+  )
   console.log(`seen by another reader after ${Math.round(tookMs)} ms (bound: 2000 ms and an invalidation)`)
 })

@@ -35,8 +35,12 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
 
   const [postgres, redis, pubsub, bundle] = await Promise.all([
     freePort().then((port) => startPostgres({ dataFolder, port, durable: false, logFile: logFile('postgres') })),
-    redisBinary ? freePort().then((port) => startRedis({ binary: redisBinary, port, folder, logFile: logFile('redis') })) : undefined,
-    emulator ? freePort().then((port) => startPubSubEmulator({ found: emulator, port, logFile: logFile('pubsub') })) : undefined,
+    redisBinary
+      ? freePort().then((port) => startRedis({ binary: redisBinary, port, folder, logFile: logFile('redis') }))
+      : undefined,
+    emulator
+      ? freePort().then((port) => startPubSubEmulator({ found: emulator, port, logFile: logFile('pubsub') }))
+      : undefined,
     bundleEdge({ project, folder: bundleFolder, logFile: logFile('wrangler') }),
   ])
   await migrateDatabase(postgres.url(firstDatabase))
@@ -46,8 +50,12 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   provide('pubsubEmulatorHost', pubsub?.host ?? null)
   provide('edgeBundle', { ...bundle, folder: bundleFolder })
   console.log('Postgres: 18, embedded, real; commits are not flushed to disk')
-  console.log(redis ? `Redis: ${redisBinary}` : 'Redis: none on PATH; the no-Redis mode and the memory store are what is tested')
-  console.log(pubsub ? "Pub/Sub: Google's emulator" : 'Pub/Sub: no emulator with Java; the relay hands events to the consumers')
+  console.log(
+    redis ? `Redis: ${redisBinary}` : 'Redis: none on PATH; the no-Redis mode and the memory store are what is tested',
+  )
+  console.log(
+    pubsub ? "Pub/Sub: Google's emulator" : 'Pub/Sub: no emulator with Java; the relay hands events to the consumers',
+  )
   console.log('Edge: the bundle that a deployment uploads, in workerd')
 
   return async () => {

@@ -1,11 +1,11 @@
-import type { Session, refreshSession as route } from '#contract/auth.ts'
+import type { refreshSession as route, Session } from '#contract/auth.ts'
 import { cellOf } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
 import type { InputOf } from '#contract/route.ts'
+import type { Context } from '#core/context.ts'
 import type { Tx } from '#db/client.ts'
 import { lockSession, revokeSession, rotateSession } from '#db/sessions.ts'
-import type { Context } from '../context.ts'
-import { type RefreshToken, parseToken, successorOf, tokenHash } from './refresh-token.ts'
+import { parseToken, type RefreshToken, successorOf, tokenHash } from './refresh-token.ts'
 import { type SessionIssuer, sessionLifeMs } from './session-issuer.ts'
 
 /** How long a token works after its successor was used: an answer that was lost is asked for again within that. */

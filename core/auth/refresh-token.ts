@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type SessionId, sessionIdSchema } from '#contract/ids.ts'
-import { type Secrets, sha256 } from '../secrets.ts'
+import { type Secrets, sha256 } from '#core/secrets.ts'
 
 /**
  * One link in a session's chain of refresh tokens. Each secret is a keyed hash of the one before, so the successor of a

@@ -1,5 +1,5 @@
 import * as contract from '#contract/auth.ts'
-import { answers, type Handler } from '../handler.ts'
+import { answers, type Handler } from '#core/handler.ts'
 import { refreshSession } from './refresh-session.ts'
 import { type SignIn, signInWithDevice } from './sign-in-with-device.ts'
 

@@ -1,10 +1,10 @@
 import { SignJWT } from 'jose'
 import type { Session } from '#contract/auth.ts'
 import { type Cell, newId, type PlayerId, type SessionId } from '#contract/ids.ts'
+import type { Secrets } from '#core/secrets.ts'
+import type { Signer } from '#core/signing-keys.ts'
 import type { Db } from '#db/client.ts'
 import { insertSession } from '#db/sessions.ts'
-import type { Secrets } from '../secrets.ts'
-import type { Signer } from '../signing-keys.ts'
 import { encodeToken, firstToken, type RefreshToken, tokenHash } from './refresh-token.ts'
 
 /** How long an access token lives; the longest that a revocation could go unnoticed by an edge that hears of nothing. */

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import { currencyCodeSchema } from '#contract/scalars.ts'
+import { parseCommandConfig } from '#core/config.ts'
 import { openDatabase } from '#db/client.ts'
 import { listCurrencies, upsertCurrency } from '#db/wallet.ts'
-import { parseCommandConfig } from '../config.ts'
 
 const usage = `Currencies of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in the environment.
 

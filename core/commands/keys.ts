@@ -1,11 +1,11 @@
 import { parseArgs } from 'node:util'
 import { keyIdSchema } from '#contract/ids.ts'
+import { createApiKey, operatorRoles } from '#core/api-keys.ts'
+import { type CommandConfig, parseCommandConfig } from '#core/config.ts'
+import { createSecrets } from '#core/secrets.ts'
+import { createSigningKey } from '#core/signing-keys.ts'
 import { type Database, openDatabase } from '#db/client.ts'
 import { type ApiKeyKind, listApiKeys, listSigningKeys, revokeKey } from '#db/keys.ts'
-import { createApiKey, operatorRoles } from '../api-keys.ts'
-import { type CommandConfig, parseCommandConfig } from '../config.ts'
-import { createSecrets } from '../secrets.ts'
-import { createSigningKey } from '../signing-keys.ts'
 
 const usage = `Keys of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in the environment.
 

@@ -1,9 +1,9 @@
-import type { getProfile as route, Profile } from '#contract/players.ts'
+import type { Profile, getProfile as route } from '#contract/players.ts'
 import type { InputOf } from '#contract/route.ts'
+import type { Context } from '#core/context.ts'
+import type { Snapshot } from '#core/handler.ts'
+import { profileOf } from '#core/profile.ts'
 import { findPlayer } from '#db/players.ts'
-import type { Context } from '../context.ts'
-import type { Snapshot } from '../handler.ts'
-import { profileOf } from '../profile.ts'
 
 /** What everybody may see of a player, with the version of their row. */
 export const getProfile = async (ctx: Context, { params }: InputOf<typeof route>): Promise<Snapshot<Profile>> => {

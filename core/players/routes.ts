@@ -1,5 +1,5 @@
 import * as contract from '#contract/players.ts'
-import { answers, type Handler, snapshots, writes } from '../handler.ts'
+import { answers, type Handler, snapshots, writes } from '#core/handler.ts'
 import { getOwnProfile } from './get-own-profile.ts'
 import { getProfile } from './get-profile.ts'
 import { updateOwnProfile } from './update-own-profile.ts'

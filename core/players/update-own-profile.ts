@@ -1,11 +1,11 @@
 import type { OwnProfile, updateOwnProfile as route } from '#contract/players.ts'
 import { Fault } from '#contract/problem.ts'
 import type { InputOf } from '#contract/route.ts'
+import { type Context, playerOf } from '#core/context.ts'
+import { ownProfileOf } from '#core/profile.ts'
+import type { Outcome } from '#core/write.ts'
 import type { Tx } from '#db/client.ts'
 import { type PlayerChanges, updatePlayer } from '#db/players.ts'
-import { type Context, playerOf } from '../context.ts'
-import { ownProfileOf } from '../profile.ts'
-import type { Outcome } from '../write.ts'
 
 /** Changes the caller's profile and moves the tag that everybody's cached copy hangs on. Refuses with `not_found`. */
 export const updateOwnProfile = async (

@@ -1,7 +1,7 @@
 import type { InputOf } from '#contract/route.ts'
 import type { createWalletTransaction as route } from '#contract/wallet.ts'
-import type { Context } from '../context.ts'
-import { moveInput, moves } from '../value.ts'
+import type { Context } from '#core/context.ts'
+import { moveInput, moves } from '#core/value.ts'
 
 /** Changes a player's balances on behalf of a backend; all changes or none. */
 export const createTransaction = {

@@ -1,7 +1,7 @@
 import { Fault } from '#contract/problem.ts'
 import type { Wallet } from '#contract/wallet.ts'
+import { type Context, playerOf } from '#core/context.ts'
 import { findBalances } from '#db/wallet.ts'
-import { type Context, playerOf } from '../context.ts'
 
 /** The caller's balances, from the primary. @throws Fault `not_found` when the player was deleted */
 export const getWallet = async (ctx: Context): Promise<Wallet> => {

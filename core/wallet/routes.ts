@@ -1,5 +1,5 @@
 import * as contract from '#contract/wallet.ts'
-import { answers, type Handler, writesInSets } from '../handler.ts'
+import { answers, type Handler, writesInSets } from '#core/handler.ts'
 import { createTransaction } from './create-transaction.ts'
 import { getWallet } from './get-wallet.ts'
 
