@@ -45,13 +45,19 @@ export const createRelay = (options: {
   const { db, bus, cell, log, clock } = options
   const owner = randomUUID()
 
+  /** Whether the bus refused something in the last turn: it may take seconds to refuse again, and caches need not wait. */
+  let busFailed = false
+
+  const raise = (events: readonly OutboxRow[]) => options.raise(events.flatMap((event) => event.moved)).catch(() => {})
+
   const publish = async (partition: number): Promise<{ published: number; failed: number }> => {
     const batch = await listUnpublished(db, partition, batchMax)
+    if (busFailed) await raise(batch)
     const taken = await bus.publish(batch.map((event) => toMessage(cell, event)))
     const published = batch.filter((_, at) => taken[at])
     const failed = batch.filter((_, at) => !taken[at])
     if (published.length > 0) await markPublished(db, eventIds(published), new Date(clock()))
-    if (failed.length > 0) await options.raise(failed.flatMap((event) => event.moved)).catch(() => {})
+    if (failed.length > 0 && !busFailed) await raise(failed)
     return { published: published.length, failed: failed.length }
   }
 
@@ -60,6 +66,7 @@ export const createRelay = (options: {
     const lease = { owner, now: new Date(now), until: new Date(now + leaseMs), limit: outboxPartitions }
     const results = await Promise.all((await leasePartitions(db, lease)).map(publish))
     const sum = (of: 'published' | 'failed') => results.reduce((total, result) => total + result[of], 0)
+    if (results.length > 0) busFailed = sum('failed') > 0
     return { published: sum('published'), failed: sum('failed') }
   }
 

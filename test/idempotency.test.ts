@@ -1,0 +1,320 @@
+import { randomUUID } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { PlayerId } from '#contract/ids.ts'
+import { createApiKey } from '#core/api-keys.ts'
+import { fingerprintOf } from '#core/request.ts'
+import { freePort } from '#infra/local/ports.ts'
+import { startChild, untilReady } from '#infra/local/process.ts'
+import { checkedFetch } from './checked-fetch.ts'
+import { type CoreCall, cell, eventually, signCoreCall, startWorld, type World } from './harness.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await startWorld()
+})
+afterAll(() => world?.stop())
+
+type Sent = {
+  readonly status: number
+  readonly text: string
+  readonly replayed: boolean
+  readonly retryAfter: string | null
+}
+
+const sentOf = async (response: Response): Promise<Sent> => ({
+  status: response.status,
+  text: await response.text(),
+  replayed: response.headers.get('idempotency-replayed') === 'true',
+  retryAfter: response.headers.get('retry-after'),
+})
+
+const pathOf = (playerId: PlayerId) => `/v1/players/${playerId}/wallet/transactions`
+const bodyOf = (amount: number) => JSON.stringify({ changes: [{ currency: 'coins', amount }], reason: 'test' })
+const codeOf = ({ text }: Sent): unknown => JSON.parse(text).code
+
+type Grant = { readonly playerId: PlayerId; readonly key?: string; readonly body?: string; readonly bearer?: string }
+
+/** Through the edge, as bytes: what a typed client would parse away is what is looked at here. */
+const grant = async ({ playerId, key, body = bodyOf(10), bearer = world.keys.server }: Grant): Promise<Sent> => {
+  const headers = new Headers({ authorization: `Bearer ${bearer}`, 'content-type': 'application/json' })
+  if (key !== undefined) headers.set('idempotency-key', key)
+  return sentOf(await checkedFetch(new Request(world.edgeUrl + pathOf(playerId), { method: 'POST', headers, body })))
+}
+
+const rename = async (bearer: string, key: string | undefined, displayName: string): Promise<Sent> => {
+  const headers = new Headers({ authorization: `Bearer ${bearer}`, 'content-type': 'application/json' })
+  if (key !== undefined) headers.set('idempotency-key', key)
+  const body = JSON.stringify({ displayName })
+  return sentOf(await checkedFetch(new Request(`${world.edgeUrl}/v1/players/me`, { method: 'PATCH', headers, body })))
+}
+
+/** A grant as an edge sends it to a core. */
+const grantCall = (playerId: PlayerId, key: string, body: string = bodyOf(10)): CoreCall => ({
+  method: 'POST',
+  path: pathOf(playerId),
+  principal: { kind: 'server' },
+  headers: { authorization: `Bearer ${world.keys.server}`, 'idempotency-key': key },
+  body,
+})
+
+const signInMany = async (count: number) => Promise.all(Array.from({ length: count }, () => world.signIn()))
+
+/** What a player's writes have left behind: ledger, events, and the balance that everybody sees. */
+const effectsOn = async (playerId: PlayerId) => {
+  const [row] = await world.sql`select
+    (select count(*)::int from wallet_transactions where player_id = ${playerId}) as transactions,
+    (select count(*)::int from wallet_entries where player_id = ${playerId}) as entries,
+    (select count(*)::int from outbox where aggregate = ${`wallet:${playerId}`}) as events,
+    (select coalesce((balances->>'coins')::int, 0) from wallets where player_id = ${playerId}) as coins`
+  return row
+}
+
+const untouched = { transactions: 0, entries: 0, events: 0, coins: 0 }
+
+/** Every call of a herd got the one answer of its key, or was told that the first call still runs. Answers how many were. */
+const expectOneAnswerAKey = (herd: readonly { readonly key: string; readonly sent: Sent }[]): number => {
+  let inFlight = 0
+  for (const calls of Map.groupBy(herd, ({ key }) => key).values()) {
+    const answered = calls.map(({ sent }) => sent).filter(({ status }) => status === 200)
+    expect(answered.filter(({ replayed }) => !replayed).length, 'calls that were not replays').toBe(1)
+    expect(new Set(answered.map(({ text }) => text)).size, 'different answers').toBe(1)
+    for (const { sent } of calls) {
+      if (sent.status === 200) continue
+      expect([sent.status, codeOf(sent), sent.retryAfter]).toEqual([409, 'idempotency_in_flight', '1'])
+      inFlight++
+    }
+  }
+  return inFlight
+}
+
+test('of 200 calls at once over 20 keys each key has one effect, and all who sent it get the same bytes', async () => {
+  const players = await signInMany(4)
+  const keys = players.flatMap(({ playerId }) => Array.from({ length: 5 }, () => ({ playerId, key: randomUUID() })))
+  const calls = Array.from({ length: 10 }, () => keys).flat()
+  const startedAt = performance.now()
+  const herd = await Promise.all(calls.map(async (call) => ({ ...call, sent: await grant(call) })))
+  const inFlight = expectOneAnswerAKey(herd)
+  for (const { playerId } of players)
+    expect(await effectsOn(playerId)).toEqual({ transactions: 5, entries: 5, events: 5, coins: 50 })
+  const tookMs = Math.round(performance.now() - startedAt)
+  console.log(`same-key-herd, one core: 200 calls, 20 effects, ${inFlight} told "in flight", ${tookMs} ms`)
+})
+
+test('a herd over two core processes has one effect a key, and neither process loses what the other wrote', async () => {
+  const port = await freePort()
+  const child = await startChild({
+    name: 'second core',
+    command: process.execPath,
+    args: [fileURLToPath(new URL('../core/main.ts', import.meta.url))],
+    logFile: join(tmpdir(), `perigee-second-core-${port}.log`),
+    env: {
+      ...process.env,
+      CELL: cell,
+      PORT: String(port),
+      ROLE: 'api',
+      EVENT_BUS: 'direct',
+      DATABASE_URL: world.databaseUrl,
+      MASTER_KEYS: world.secrets.masterKeys,
+      EDGE_KEYS: world.secrets.edgeKeys,
+      ISSUER: world.edgeUrl,
+      UPSTASH_URL: world.upstash.url,
+      UPSTASH_TOKEN: 'test-token',
+    },
+  })
+  try {
+    const urls = [world.coreUrl, `http://127.0.0.1:${port}`]
+    await untilReady(child, 20_000, async () => (await fetch(`${urls[1]}/readyz`)).ok)
+    const ask = async (url: string, call: CoreCall): Promise<Sent> => {
+      const headers = signCoreCall(call, world.secrets.edgeKeys, world.clock())
+      return sentOf(await fetch(url + call.path, { method: call.method, headers, body: call.body ?? '' }))
+    }
+    // Two wallets, so that both processes want the same row under different keys all the time.
+    const players = await signInMany(2)
+    let inFlight = 0
+    for (let round = 1; round <= 5; round++) {
+      const keys = players.flatMap(({ playerId }) =>
+        Array.from({ length: 10 }, () => ({ playerId, key: randomUUID() })),
+      )
+      const calls = Array.from({ length: 5 }, () => urls.flatMap((url) => keys.map((key) => ({ ...key, url })))).flat()
+      const herd = await Promise.all(
+        calls.map(async ({ url, playerId, key }) => ({ key, sent: await ask(url, grantCall(playerId, key)) })),
+      )
+      inFlight += expectOneAnswerAKey(herd)
+      const writes = 10 * round
+      for (const { playerId } of players) {
+        const expected = { transactions: writes, entries: writes, events: writes, coins: 10 * writes }
+        expect(await effectsOn(playerId)).toEqual(expected)
+      }
+    }
+    console.log(`same-key-herd, two processes: 1000 calls, 100 effects, ${inFlight} told "in flight"`)
+  } finally {
+    await child.stop()
+  }
+})
+
+test('an answer that another process commits while this one looks is found, whatever the moment', async () => {
+  const players = await signInMany(16)
+  const [key] = await world.sql`select key_id from api_keys where kind = 'server' and name = 'test'`
+  const principal = `key:${key?.key_id}`
+  const text = (key: string) => `the first answer to ${key}`
+  for (let round = 0; round < 40; round++) {
+    const calls = players.map(({ playerId }) => grantCall(playerId, randomUUID()))
+    const { promise: committed, resolve: commit } = Promise.withResolvers<void>()
+    const { promise: held, resolve: hold } = Promise.withResolvers<void>()
+    // What another process does: it holds the keys, claims them with its answers, and commits at a moment of its own.
+    const other = world.sql.begin(async (tx) => {
+      for (const call of calls) {
+        const key = call.headers?.['idempotency-key'] ?? ''
+        const body = new TextEncoder().encode(call.body)
+        const parts = { method: call.method, target: call.path, header: () => undefined, params: {}, query: {}, body }
+        await tx`select pg_advisory_xact_lock(hashtextextended(${principal}::text || ' ' || ${key}::text, 0))`
+        await tx`insert into idempotency_claims (principal, key, fingerprint, status, content_type, body, moved, created_at)
+          values (${principal}, ${key}, ${fingerprintOf(parts)}, 200, 'text/plain', ${text(key)}, '[]', now())`
+      }
+      hold()
+      await committed
+    })
+    await held
+    const answers = Promise.all(calls.map(async (call) => sentOf(await world.askCore(call))))
+    await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 10))
+    commit()
+    await other
+    for (const [at, sent] of (await answers).entries())
+      expect(sent).toMatchObject({
+        status: 200,
+        replayed: true,
+        text: text(calls[at]?.headers?.['idempotency-key'] ?? ''),
+      })
+  }
+  for (const { playerId } of players) expect(await effectsOn(playerId)).toEqual(untouched)
+})
+
+test('a key belongs to one request: another body or another player under it is 422 and has no effect', async () => {
+  const [ada, bob] = await signInMany(2)
+  if (!ada || !bob) throw new Error('two players were asked for')
+  const key = randomUUID()
+  expect((await grant({ playerId: ada.playerId, key })).status).toBe(200)
+  const others = [
+    await grant({ playerId: ada.playerId, key, body: bodyOf(11) }),
+    // The same request in other bytes is another request: nobody has to guess which differences count.
+    await grant({ playerId: ada.playerId, key, body: `${bodyOf(10)} ` }),
+    await grant({ playerId: bob.playerId, key }),
+  ]
+  expect(others.map((sent) => [sent.status, codeOf(sent)])).toEqual(others.map(() => [422, 'idempotency_mismatch']))
+  expect(await effectsOn(ada.playerId)).toEqual({ transactions: 1, entries: 1, events: 1, coins: 10 })
+  expect(await effectsOn(bob.playerId)).toEqual(untouched)
+})
+
+test('a grant without a key, or with one that is not printable ASCII of 1 to 255 characters, is 400', async () => {
+  const { playerId } = await world.signIn()
+  const missing = await grant({ playerId })
+  expect([missing.status, codeOf(missing)]).toEqual([400, 'idempotency_key_missing'])
+  for (const key of ['a b', 'a\tb', 'clé', 'x'.repeat(256)]) {
+    const sent = await grant({ playerId, key })
+    expect([key, sent.status, codeOf(sent)]).toEqual([key, 400, 'idempotency_key_invalid'])
+  }
+  expect((await grant({ playerId, key: '' })).status).toBe(400)
+  expect(await effectsOn(playerId)).toEqual(untouched)
+  for (const key of ['x'.repeat(255), '~', '!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}'])
+    expect([key, (await grant({ playerId, key })).status]).toEqual([key, 200])
+})
+
+test('a refusal is an answer too: its retry gets the same bytes, even when it would succeed by now', async () => {
+  const { playerId } = await world.signIn()
+  const key = randomUUID()
+  const first = await grant({ playerId, key, body: bodyOf(-30) })
+  expect([first.status, codeOf(first), first.replayed]).toEqual([409, 'insufficient_funds', false])
+  await grant({ playerId, key: randomUUID(), body: bodyOf(30) })
+  // Not through the contract's check: the request id in a replayed problem is that of the first call, as are all its bytes.
+  const again = await sentOf(await world.askCore(grantCall(playerId, key, bodyOf(-30))))
+  expect(again).toEqual({ ...first, replayed: true })
+  expect(await effectsOn(playerId)).toMatchObject({ transactions: 1, coins: 30 })
+})
+
+test('a grant is remembered for ever: its retry finds the answer after the claim was reaped', async () => {
+  const { playerId } = await world.signIn()
+  const key = randomUUID()
+  const first = await grant({ playerId, key })
+  expect(await world.sql`delete from idempotency_claims where key = ${key} returning key`).toHaveLength(1)
+  expect(await grant({ playerId, key })).toEqual({ ...first, replayed: true })
+  expect(codeOf(await grant({ playerId, key, body: bodyOf(11) }))).toBe('idempotency_mismatch')
+  expect(await effectsOn(playerId)).toEqual({ transactions: 1, entries: 1, events: 1, coins: 10 })
+})
+
+test('keys are their caller’s own: another backend may use the same one', async () => {
+  const { playerId } = await world.signIn()
+  const options = { kind: 'server', name: 'other', origins: [], role: undefined, cell, now: new Date() } as const
+  const other = await createApiKey(world.database.db, options)
+  const key = randomUUID()
+  const answers = [await grant({ playerId, key }), await grant({ playerId, key, bearer: other.key })]
+  expect(answers.map(({ status, replayed }) => [status, replayed])).toEqual([
+    [200, false],
+    [200, false],
+  ])
+  expect(await effectsOn(playerId)).toEqual({ transactions: 2, entries: 2, events: 2, coins: 20 })
+})
+
+const renames = async (playerId: PlayerId): Promise<number> => {
+  const [row] = await world.sql`select count(*)::int as count from outbox
+    where aggregate = ${`player:${playerId}`} and type = 'perigee.player.updated.v1'`
+  return row?.count
+}
+
+test('a change of a profile, sent 20 times at once under one key, happens once; another body under it is 422', async () => {
+  const { playerId, accessToken } = await world.signIn()
+  const key = randomUUID()
+  const herd = await Promise.all(
+    Array.from({ length: 20 }, async () => ({ key, sent: await rename(accessToken, key, 'Ada') })),
+  )
+  expectOneAnswerAKey(herd)
+  expect(codeOf(await rename(accessToken, key, 'Eve'))).toBe('idempotency_mismatch')
+  expect(await renames(playerId)).toBe(1)
+  // Where the key may be absent, the edge makes one up: two calls are two changes.
+  await rename(accessToken, undefined, 'Ada')
+  await rename(accessToken, undefined, 'Ada')
+  expect(await renames(playerId)).toBe(3)
+})
+
+test('a change that waits for its row is answered once it has it, and so is its retry, with the same bytes', async () => {
+  const { playerId, accessToken } = await world.signIn()
+  const key = randomUUID()
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
+  const holder = world.sql.begin(async (tx) => {
+    await tx`select from players where player_id = ${playerId} for update`
+    await released
+  })
+  const calls = Promise.all([rename(accessToken, key, 'Ada'), rename(accessToken, key, 'Ada')])
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  release()
+  await holder
+  expectOneAnswerAKey((await calls).map((sent) => ({ key, sent })))
+  expect(await renames(playerId)).toBe(1)
+})
+
+test('a retry while the first call still runs is told so after half a second, and gets its answer later', async () => {
+  const { playerId, accessToken } = await world.signIn()
+  // Longer than a retry waits. A row lock would not do: the first call itself gives up on one after half a second.
+  await world.sql.unsafe(`
+    create function test_slow() returns trigger language plpgsql as $$ begin perform pg_sleep(1.5); return new; end $$;
+    create trigger test_slow before update on players for each row when (new.player_id = '${playerId}') execute function test_slow()`)
+  const key = randomUUID()
+  const first = rename(accessToken, key, 'Ada')
+  await eventually(
+    async () => (await world.sql`select from pg_locks where locktype = 'advisory' and granted`).length > 0,
+    1_000,
+  )
+  const startedAt = performance.now()
+  const second = await rename(accessToken, key, 'Ada')
+  const waitedMs = performance.now() - startedAt
+  expect([second.status, codeOf(second), second.retryAfter]).toEqual([409, 'idempotency_in_flight', '1'])
+  expect(waitedMs).toBeGreaterThan(450)
+  expect(waitedMs).toBeLessThan(1_200)
+  expect(await first).toMatchObject({ status: 200, replayed: false })
+  expect(await rename(accessToken, key, 'Ada')).toEqual({ ...(await first), replayed: true })
+  expect(await renames(playerId)).toBe(1)
+  await world.sql.unsafe('drop trigger test_slow on players; drop function test_slow')
+  console.log(`in flight: told after ${Math.round(waitedMs)} ms`)
+})
