@@ -7,6 +7,7 @@ export type PubSubOptions = {
   readonly topic: string
   /** `host:port` of an emulator: no credentials are looked for, and topic and subscriptions are made when they are missing. */
   readonly emulatorHost: string | undefined
+  /** Told of what went wrong: once a batch, and once a message whose handler rejected. */
   readonly onError: (error: Error) => void
 }
 
@@ -38,7 +39,10 @@ export const createPubSub = (options: PubSubOptions): EventBus => {
         options.onError(toError(error))
         return messages.map(() => false)
       }
-      return Promise.all(messages.map((message) => publishOne(topic, message, options.onError)))
+      const failures = await Promise.all(messages.map((message) => publishOne(topic, message)))
+      const [failure] = failures.filter((error) => error !== undefined)
+      if (failure) options.onError(failure)
+      return failures.map((error) => error === undefined)
     },
     subscribe: async (name, handler) => {
       const subscription = topic.subscription(name, { flowControl: { maxMessages: outstandingMax } })
@@ -66,16 +70,15 @@ export const createPubSub = (options: PubSubOptions): EventBus => {
   }
 }
 
-const publishOne = async (topic: Topic, message: BusMessage, onError: (error: Error) => void): Promise<boolean> => {
-  const { orderingKey, attributes, data } = message
+/** Why Pub/Sub did not take a message; undefined when it did. */
+const publishOne = async (topic: Topic, { orderingKey, attributes, data }: BusMessage): Promise<Error | undefined> => {
   try {
     await bounded(topic.publishMessage({ orderingKey, attributes: { ...attributes }, data: Buffer.from(data) }))
-    return true
+    return undefined
   } catch (error) {
     // After a failure the client refuses the key until it is told that the order is in hand again: the outbox has it.
     topic.resumePublishing(orderingKey)
-    onError(toError(error))
-    return false
+    return toError(error)
   }
 }
 

@@ -1,0 +1,89 @@
+import { parseArgs } from 'node:util'
+import { follow } from './follow.ts'
+import { emptyLocalFolder, lockLocalFolder, unlockLocalFolder, writeDevState } from './local-folder.ts'
+import { portIsFree } from './ports.ts'
+import { note, printExamples, printServices } from './report.ts'
+import { createServices } from './services.ts'
+import { localCells, startStack } from './stack.ts'
+
+/** `npm run dev`: the whole of Perigee on this machine, until Ctrl-C. */
+
+const usage = `npm run dev [-- --fresh] [-- --verbose]
+
+  --fresh     deletes the data, secrets and keys of former runs first
+  --verbose   prints the logs of the core and the Worker
+
+PERIGEE_PORT is the port of the edge, 8787 where it is not set. All other ports are chosen by the system.`
+
+const defaultPort = '8787'
+
+const fail = (message: string): never => {
+  console.error(message)
+  process.exit(1)
+}
+
+const parse = () => {
+  try {
+    return parseArgs({ options: { fresh: { type: 'boolean' }, verbose: { type: 'boolean' } } }).values
+  } catch (error) {
+    return fail(`${messageOf(error)}\n\n${usage}`)
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const { fresh, verbose } = parse()
+const port = Number(process.env.PERIGEE_PORT || defaultPort)
+if (!Number.isInteger(port) || port < 1 || port > 65_535)
+  fail(`PERIGEE_PORT is not a port: ${process.env.PERIGEE_PORT}`)
+try {
+  lockLocalFolder()
+} catch (error) {
+  fail(messageOf(error))
+}
+if (!(await portIsFree(port))) {
+  unlockLocalFolder()
+  fail(`Port ${port} of 127.0.0.1 is taken. Choose another one for the edge: PERIGEE_PORT=8788 npm run dev`)
+}
+
+const services = createServices((line) => note(line))
+let stopping: Promise<void> | undefined
+
+/** Stops everything, once, and ends this process. */
+const stop = (exitCode: number): Promise<void> => {
+  stopping ??= services.stop().then(() => {
+    unlockLocalFolder()
+    process.exit(exitCode)
+  })
+  return stopping
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => {
+    if (!stopping) {
+      console.log('\nStopping. Again: at once.')
+      void stop(0)
+      return
+    }
+    services.kill()
+    unlockLocalFolder()
+    process.exit(1)
+  })
+
+try {
+  if (fresh) emptyLocalFolder(localCells.map(({ cell }) => cell))
+  const { keys, state } = await startStack(services, port)
+  if (!stopping) {
+    writeDevState(state)
+    printServices(services.list())
+    printExamples(state.edgeUrl, keys)
+    console.log(`Perigee is on ${state.edgeUrl}. Ctrl-C stops it.`)
+    if (verbose) for (const { essential, name, child } of services.list()) if (essential) follow(name, child.logFile)
+  }
+  const loss = await services.lost
+  if (!stopping) console.error(loss)
+} catch (error) {
+  // A start that was interrupted fails somewhere; why is of no interest.
+  if (!stopping) console.error(messageOf(error))
+}
+await stop(1)

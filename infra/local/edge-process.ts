@@ -1,0 +1,56 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Surroundings } from './cell.ts'
+import type { EdgeOptions } from './edge.ts'
+import { bundleEdge } from './edge-bundle.ts'
+import { checkout, inLocalFolder, logFileOf } from './local-folder.ts'
+import { type Child, startChild, untilReady } from './process.ts'
+import { step } from './report.ts'
+import type { Services } from './services.ts'
+
+export type CellAddress = { readonly cell: string; readonly coreUrl: string; readonly near: readonly string[] }
+
+/** workerd starts in less than a second; wrangler, which reads the configuration, in two. */
+const readyMaxMs = 30_000
+const probeMaxMs = 5_000
+
+/** Bundles the Worker and runs it at `around.edgeUrl`; the first cell is the control cell. */
+export const startEdgeProcess = async (
+  services: Services,
+  cells: readonly [CellAddress, ...CellAddress[]],
+  around: Surroundings,
+): Promise<void> => {
+  const bundleFolder = inLocalFolder('edge')
+  await step('Bundle of the Worker', () =>
+    bundleEdge({ project: checkout, folder: bundleFolder, logFile: logFileOf('edge-bundle') }),
+  )
+  const options: EdgeOptions = {
+    bundleFolder,
+    configPath: join(checkout, 'wrangler.toml'),
+    port: Number(new URL(around.edgeUrl).port),
+    vars: {
+      CELLS: JSON.stringify(Object.fromEntries(cells.map(({ cell, ...address }) => [cell, address]))),
+      CONTROL_CELL: cells[0].cell,
+      ISSUER: around.edgeUrl,
+      UPSTASH_URL: around.upstashUrl,
+      UPSTASH_TOKEN: around.secrets.upstashToken,
+      EDGE_KEYS: around.secrets.edgeKeys,
+    },
+  }
+  const name = 'edge'
+  const start = async (): Promise<Child> => {
+    const child = await startChild({
+      name,
+      command: process.execPath,
+      args: [fileURLToPath(new URL('./edge.ts', import.meta.url)), JSON.stringify(options)],
+      folder: checkout,
+      logFile: logFileOf(name),
+    })
+    await untilReady(child, readyMaxMs, async () => {
+      const keys = `${around.edgeUrl}/.well-known/jwks.json`
+      return (await fetch(keys, { signal: AbortSignal.timeout(probeMaxMs) })).status === 200
+    })
+    return child
+  }
+  await step('Worker in workerd', () => services.start({ name, essential: true, address: () => around.edgeUrl }, start))
+}

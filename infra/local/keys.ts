@@ -1,0 +1,43 @@
+import { rmSync } from 'node:fs'
+import { inLocalFolder, readJson, writeJson } from './local-folder.ts'
+
+/** The keys that people and programs on this machine use. */
+export type LocalKeys = { readonly publishable: string; readonly server: string; readonly operator: string }
+
+/** Runs one of the core's commands and answers with what it printed. */
+export type RunCoreCommand = (file: string, ...args: readonly string[]) => Promise<string>
+
+const keysFile = inLocalFolder('keys.json')
+
+const creation: Readonly<Record<keyof LocalKeys, readonly string[]>> = {
+  publishable: ['publishable', '--name', 'local', '--origin', '*'],
+  server: ['server', '--name', 'local'],
+  operator: ['operator', '--name', 'local', '--role', 'publisher'],
+}
+
+/** To be called when the database is a new one, which knows none of the keys of the former. */
+export const forgetLocalKeys = (): void => rmSync(keysFile, { force: true })
+
+/**
+ * The keys of this checkout. A key is shown only when it is made, so each is kept in `.perigee/keys.json` as soon as it
+ * is there, and only what is missing is made.
+ */
+export const localKeys = async (run: RunCoreCommand): Promise<LocalKeys> => {
+  const kept = { ...(readJson(keysFile) as Partial<LocalKeys> | undefined) }
+  const keep = async (kind: keyof LocalKeys): Promise<string> => {
+    const known = kept[kind]
+    if (known !== undefined) return known
+    const made = keyIn(await run('core/commands/keys.ts', 'create', ...creation[kind], '--json'))
+    Object.assign(kept, { [kind]: made })
+    writeJson(keysFile, kept)
+    return made
+  }
+  // One after the other: each is written to the same file.
+  return { publishable: await keep('publishable'), server: await keep('server'), operator: await keep('operator') }
+}
+
+const keyIn = (printed: string): string => {
+  const { key } = JSON.parse(printed) as { key?: unknown }
+  if (typeof key !== 'string') throw new Error('core/commands/keys.ts printed no key')
+  return key
+}
