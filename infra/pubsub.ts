@@ -19,6 +19,8 @@ const alreadyExists = 6
 
 /** Google Pub/Sub with ordering keys. Against the real service Terraform makes topic and subscriptions. */
 export const createPubSub = (options: PubSubOptions): EventBus => {
+  // With an emulator there is no Google machine to ask for credentials, and asking takes seconds and a warning.
+  if (options.emulatorHost) process.env.METADATA_SERVER_DETECTION ??= 'none'
   const client = new PubSub({
     projectId: options.projectId,
     ...(options.emulatorHost ? { apiEndpoint: options.emulatorHost, emulatorMode: true } : {}),

@@ -1,0 +1,238 @@
+import { randomUUID } from 'node:crypto'
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { newId, type PlayerId } from '#contract/ids.ts'
+import { createApiKey } from '#core/api-keys.ts'
+import { insertPlayer } from '#db/players.ts'
+import { insertWallet, upsertCurrency } from '#db/wallet.ts'
+import { checkedFetch } from './checked-fetch.ts'
+import { cell, startWorld, type World } from './harness.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await startWorld()
+})
+afterAll(() => world?.stop())
+
+type Change = { readonly currency: string; readonly amount: number }
+type Ask = {
+  readonly playerId: PlayerId
+  readonly changes: readonly Change[]
+  readonly key?: string
+  readonly bearer?: string
+}
+
+const requestOf = ({ playerId, changes, key = randomUUID(), bearer = world.keys.server }: Ask) => ({
+  method: 'POST',
+  path: `/v1/players/${playerId}/wallet/transactions`,
+  headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json', 'idempotency-key': key },
+  body: JSON.stringify({ changes, reason: 'test' }),
+})
+
+/** Through the edge, held to the contract; a problem must carry the id of this very request. */
+const ask = async (asked: Ask) => {
+  const { path, ...init } = requestOf(asked)
+  const response = await checkedFetch(new Request(world.edgeUrl + path, init))
+  return { status: response.status, body: await response.json() }
+}
+
+/** The same without the edge, for the many calls of a model. */
+const askCore = async (asked: Ask) => {
+  const response = await world.askCore({ ...requestOf(asked), principal: { kind: 'server' } })
+  return { status: response.status, body: await response.json() }
+}
+
+/** Players with empty wallets, without the sessions of a sign-in. */
+const makePlayers = async (count: number): Promise<PlayerId[]> => {
+  const createdAt = new Date()
+  const version = createdAt.getTime()
+  const ids = Array.from({ length: count }, () => newId('player', cell, version))
+  await world.database.db.transaction(async (tx) => {
+    for (const playerId of ids) {
+      await insertPlayer(tx, { playerId, displayName: 'Ada', version, createdAt })
+      await insertWallet(tx, playerId, version)
+    }
+  })
+  return ids
+}
+
+const balanceOf = (body: { balances: Change[] }, code: string) =>
+  body.balances.find(({ currency }) => currency === code)?.amount
+
+const makeServerKey = async (name: string): Promise<string> => {
+  const options = { kind: 'server', name, origins: [], role: undefined, cell, now: new Date() } as const
+  return (await createApiKey(world.database.db, options)).key
+}
+
+test('in one burst every caller gets an answer of their own: the refused by their reason, the others applied', async () => {
+  const kinds = {
+    applied: { changes: [{ currency: 'coins', amount: 7 }], status: 200, problem: undefined },
+    refusedFunds: {
+      changes: [
+        { currency: 'coins', amount: 5 },
+        { currency: 'gems', amount: -3 },
+      ],
+      status: 409,
+      problem: { code: 'insufficient_funds', currency: 'gems', balance: 0, needed: 3 },
+    },
+    refusedCap: {
+      changes: [{ currency: 'gems', amount: 1_000_001 }],
+      status: 409,
+      problem: { code: 'balance_cap_exceeded', currency: 'gems', balance: 0, cap: 1_000_000 },
+    },
+    refusedCurrency: {
+      changes: [
+        { currency: 'coins', amount: 5 },
+        { currency: 'shells', amount: 1 },
+      ],
+      status: 422,
+      problem: { code: 'currency_unknown', currency: 'shells' },
+    },
+  }
+  const players = await makePlayers(120)
+  const known = players.map((playerId, at) => ({ playerId, ...(Object.values(kinds)[at % 4] ?? kinds.applied) }))
+  const strangers = Array.from({ length: 30 }, () => ({
+    playerId: newId('player', cell, Date.now()),
+    changes: kinds.applied.changes,
+    status: 404,
+    problem: { code: 'not_found' },
+  }))
+  const burst = [...known, ...strangers].sort(() => Math.random() - 0.5)
+  const answers = await Promise.all(burst.map(async (call) => ({ call, answer: await ask(call) })))
+  for (const { call, answer } of answers) {
+    expect(answer.status).toBe(call.status)
+    if (call.problem) expect(answer.body).toMatchObject(call.problem)
+    else expect(balanceOf(answer.body, 'coins')).toBe(7)
+  }
+  const transactionIds = answers.flatMap(({ answer }) => answer.body.transactionId ?? [])
+  expect(new Set(transactionIds).size).toBe(30)
+  const rows = await world.sql`select player_id, transaction_id from wallet_entries where player_id = any(${players})`
+  expect(rows.length).toBe(30)
+  for (const { call, answer } of answers) {
+    if (call.problem) continue
+    expect(rows).toContainEqual({ player_id: call.playerId, transaction_id: answer.body.transactionId })
+  }
+})
+
+test('a command that breaks its set fails alone; its neighbours succeed once, and so does its own retry later', async () => {
+  const players = await makePlayers(48)
+  const poisoned = players[20]
+  if (!poisoned) throw new Error('48 players were asked for')
+  await world.sql.unsafe(`
+    create function test_poison() returns trigger language plpgsql as $$ begin raise exception 'poison'; end $$;
+    create trigger test_poison before insert on wallet_entries for each row
+      when (new.player_id = '${poisoned}') execute function test_poison()`)
+  // Keys of their own: a caller whose command broke a set is served alone for a minute, which is not to slow the other tests.
+  const [good, bad] = [await makeServerKey('good'), await makeServerKey('bad')]
+  const calls = players.map((playerId) => ({
+    playerId,
+    changes: [{ currency: 'coins', amount: 9 }],
+    key: randomUUID(),
+    bearer: playerId === poisoned ? bad : good,
+  }))
+  const answers = await Promise.all(calls.map(ask))
+  const expected = players.map((playerId) => (playerId === poisoned ? 500 : 200))
+  expect(answers.map(({ status }) => status)).toEqual(expected)
+  expect(answers[20]?.body).toMatchObject({ code: 'internal' })
+
+  const entries = () => world.sql`select player_id, count(*)::int as count, sum(amount)::int as amount
+    from wallet_entries where player_id = any(${players}) group by 1 order by 1`
+  const once = (ids: readonly PlayerId[]) => ids.toSorted().map((player_id) => ({ player_id, count: 1, amount: 9 }))
+  expect(await entries()).toEqual(once(players.filter((playerId) => playerId !== poisoned)))
+
+  await world.sql.unsafe('drop trigger test_poison on wallet_entries; drop function test_poison')
+  const again = await Promise.all(calls.map(ask))
+  expect(again.map(({ status }) => status)).toEqual(players.map(() => 200))
+  expect(await entries()).toEqual(once(players))
+})
+
+test('many writes to one wallet at once all count, in some order', async () => {
+  const [playerId] = await makePlayers(1)
+  if (!playerId) throw new Error('a player was asked for')
+  const answers = await Promise.all(
+    Array.from({ length: 60 }, () => ask({ playerId, changes: [{ currency: 'coins', amount: 1 }] })),
+  )
+  const balances = answers.map(({ body }) => Number(balanceOf(body, 'coins'))).sort((a, b) => a - b)
+  expect(balances).toEqual(Array.from({ length: 60 }, (_, at) => at + 1))
+})
+
+/** The rule of a wallet in plain sight: in the order of the changes, the first that cannot be refuses them all. */
+const applyToModel = (balances: Record<string, number>, caps: Record<string, number>, changes: readonly Change[]) => {
+  const next = { ...balances }
+  for (const { currency, amount } of changes) {
+    const [balance, cap] = [balances[currency] ?? 0, caps[currency]]
+    if (cap === undefined) return { refusal: { code: 'currency_unknown', currency } }
+    if (balance + amount < 0) return { refusal: { code: 'insufficient_funds', currency, balance, needed: -amount } }
+    if (amount > 0 && balance + amount > cap)
+      return { refusal: { code: 'balance_cap_exceeded', currency, balance, cap } }
+    next[currency] = balance + amount
+  }
+  return { next }
+}
+
+test('a wallet does what a model of three lines does: never negative, never past a cap, all changes or none', async () => {
+  const caps = { energy: 100, tickets: 10 }
+  for (const [code, cap] of Object.entries(caps)) await upsertCurrency(world.database.db, { code, cap })
+  const currency = fc.oneof(
+    { weight: 10, arbitrary: fc.constantFrom('energy', 'tickets') },
+    { weight: 1, arbitrary: fc.constant('shells') },
+  )
+  const amount = fc.integer({ min: -60, max: 80 }).filter((value) => value !== 0)
+  const command = fc.uniqueArray(fc.record({ currency, amount }), {
+    minLength: 1,
+    maxLength: 3,
+    selector: (change) => change.currency,
+  })
+  const players = await makePlayers(200)
+  const figures: Record<string, number> = { applied: 0 }
+  const seed = Date.now() % 2 ** 31
+  const property = fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 8 }), async (commands) => {
+    const playerId = players.pop() ?? (await makePlayers(1))[0]
+    if (!playerId) throw new Error('a player was asked for')
+    let model: Record<string, number> = { coins: 0, gems: 0, energy: 0, tickets: 0 }
+    for (const changes of commands) {
+      const { next, refusal } = applyToModel(model, caps, changes)
+      const { status, body } = await askCore({ playerId, changes })
+      if (refusal) expect(body).toMatchObject({ ...refusal, status })
+      model = next ?? model
+      if (next)
+        expect(Object.fromEntries(body.balances.map((row: Change) => [row.currency, row.amount]))).toEqual(model)
+      const outcome = refusal?.code ?? 'applied'
+      figures[outcome] = (figures[outcome] ?? 0) + 1
+    }
+    const [row] = await world.sql`select balances from wallets where player_id = ${playerId}`
+    expect({ ...model, ...row?.balances }).toEqual(model)
+  })
+  await fc.assert(property, { seed, numRuns: 200 })
+  console.log(`ledger-model: seed ${seed}, ${JSON.stringify(figures)}`)
+})
+
+test('after all of this every balance is the sum of its entries, and each write has left exactly one event', async () => {
+  const drifted = await world.sql`
+    with stated as (select player_id, key as currency, value::bigint as amount from wallets, jsonb_each_text(balances)),
+      summed as (select player_id, currency, sum(amount) as amount from wallet_entries group by 1, 2)
+    select * from stated full join summed using (player_id, currency)
+    where coalesce(stated.amount, 0) <> coalesce(summed.amount, 0)`
+  expect(drifted).toEqual([])
+  const unmatched = await world.sql`
+    select transaction_id, event_id from wallet_transactions t
+    full join (select * from outbox where type = 'perigee.wallet.changed.v1') e on e.data->>'transactionId' = t.transaction_id
+    where t.transaction_id is null or e.event_id is null or e.aggregate <> 'wallet:' || t.player_id`
+  expect(unmatched).toEqual([])
+  const [counts] = await world.sql`select
+    (select count(*)::int from wallet_transactions) as transactions,
+    (select count(*)::int from outbox where type = 'perigee.wallet.changed.v1') as events,
+    (select count(*)::int from (select distinct aggregate, version from outbox where type = 'perigee.wallet.changed.v1') v) as versions,
+    (select count(*)::int from wallets w where version <> (
+      select coalesce(max(o.version), w.version) from outbox o where o.aggregate = 'wallet:' || w.player_id)) as behind,
+    (select count(*)::int from wallets w join players p using (player_id)
+      where w.version <= p.version and exists (select from wallet_transactions t where t.player_id = w.player_id)) as still`
+  expect(counts).toEqual({
+    ...counts,
+    events: counts?.transactions,
+    versions: counts?.transactions,
+    behind: 0,
+    still: 0,
+  })
+  console.log(`conservation: ${counts?.transactions} writes, ${counts?.events} events, 0 of the wallets drifted`)
+})
