@@ -59,6 +59,8 @@ export type World = {
   readonly clock: Clock
   readonly keys: { readonly publishable: string; readonly server: string; readonly operator: string }
   readonly secrets: { readonly masterKeys: string; readonly edgeKeys: string }
+  /** The core stops to listen, as if its region were gone; what it had begun ends. */
+  stopCore(): Promise<void>
   /** How many requests the core has had, of routes or documents. */
   coreRequests(): number
   /** Everything that core and edge have logged. */
@@ -187,7 +189,12 @@ export const startWorld = async (options: { readonly bus?: 'pubsub' | 'direct' }
     port: corePort,
     hostname: '127.0.0.1',
   })
-  stops.push(() => new Promise((resolve) => server.close(resolve)))
+  const stopCore = async () => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    if ('closeAllConnections' in server) server.closeAllConnections()
+    await closed
+  }
+  stops.push(stopCore)
   await platform.start()
   stops.push(() => platform.stop())
 
@@ -240,6 +247,7 @@ export const startWorld = async (options: { readonly bus?: 'pubsub' | 'direct' }
     clock,
     keys,
     secrets: { masterKeys, edgeKeys },
+    stopCore,
     coreRequests: () => coreRequests,
     logLines,
     client,
