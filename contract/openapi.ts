@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { type ErrorCode, errors } from './errors.ts'
-import { problemContentType, problemSchema } from './problem.ts'
+import { carriesRetryAfter, problemContentType, problemSchema } from './problem.ts'
 import { errorsOf, type Route } from './route.ts'
 import type { RouteTable } from './routes.ts'
 
@@ -207,7 +207,7 @@ const failuresOf = (route: Route, components: Components): Json => {
 
 const failureOf = (codes: readonly ErrorCode[], components: Components): Json => {
   const problems = codes.map((code) => components.refer(problemName(code), () => problemOf(code, components)))
-  const retries = codes.some((code) => errors[code].retryable)
+  const retries = codes.some(carriesRetryAfter)
   return {
     description: codes.map((code) => `\`${code}\`: ${errors[code].title}.`).join(' '),
     headers: {

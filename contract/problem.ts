@@ -79,12 +79,15 @@ export const problemText = (fault: Fault, requestId: string): string => {
   return `${problemHead(fault.code)},${JSON.stringify(rest).slice(1)}`
 }
 
+/** Whether a code's answers say when to come back: 429, 503, and the 409 of a call in flight. */
+export const carriesRetryAfter = (code: ErrorCode): boolean =>
+  errors[code].status === 429 || errors[code].status === 503 || code === 'idempotency_in_flight'
+
 const retryAfterDefaultMs = 1_000
 
-/** `Retry-After` in whole seconds for the codes that carry it (429, 503, and the 409 of a call in flight), else undefined. */
+/** `Retry-After` in whole seconds for the codes that carry it, else undefined. */
 export const retryAfterOf = (fault: Fault): string | undefined => {
-  const carries = fault.status === 429 || fault.status === 503 || fault.code === 'idempotency_in_flight'
-  if (!carries) return undefined
+  if (!carriesRetryAfter(fault.code)) return undefined
   return String(Math.max(1, Math.ceil((fault.retryAfterMs ?? retryAfterDefaultMs) / 1_000)))
 }
 

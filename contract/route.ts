@@ -127,15 +127,15 @@ const byAccess: Record<Access, readonly ErrorCode[]> = {
   public: [],
   client: ['unauthenticated', 'key_invalid', 'origin_not_allowed'],
   player: ['unauthenticated', 'token_invalid', 'token_expired', 'origin_not_allowed'],
-  server: ['unauthenticated', 'key_invalid'],
-  operator: ['unauthenticated', 'key_invalid'],
+  server: ['unauthenticated', 'key_invalid', 'origin_not_allowed'],
+  operator: ['unauthenticated', 'key_invalid', 'origin_not_allowed'],
 }
 
 const byDelivery: Record<Delivery['kind'], readonly ErrorCode[]> = {
   cached: ['unavailable', 'deadline_exceeded', 'internal'],
   direct: ['unavailable', 'deadline_exceeded', 'internal'],
   forwarded: ['unavailable', 'deadline_exceeded', 'internal'],
-  local: ['unavailable', 'internal'],
+  local: ['unavailable', 'deadline_exceeded', 'internal'],
 }
 
 const byKey: Record<Forwarded['idempotencyKey'], readonly ErrorCode[]> = {

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { Hono, type Context as HonoContext } from 'hono'
 import { edgeHeaders, type NamedKey } from '#contract/edge-request.ts'
+import { idempotencyKeyOf } from '#contract/idempotency.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault, problemContentType, problemText, retryAfterOf } from '#contract/problem.ts'
 import { bySpecificity } from '#contract/route.ts'
@@ -12,7 +13,7 @@ import { documents, isDocumentName } from './document.ts'
 import { verifyEdgeSignature } from './edge-signature.ts'
 import { Absent, type Handler, type Reply } from './handler.ts'
 import { type PrincipalReader, principalName, requireLiveSession } from './principal.ts'
-import { deadlineOf, fingerprintOf, idempotencyKeyOf, parseInput, type RawRequest } from './request.ts'
+import { bodyBytesMax, deadlineOf, fingerprintOf, parseInput, type RawRequest } from './request.ts'
 import type { Write } from './write.ts'
 
 export type AppOptions = {
@@ -77,7 +78,7 @@ const reply = async (
   const ctx: Context = { cell, db, write, principal, requestId, traceparent, now, deadlineAt }
 
   const input = parseInput(route, request)
-  const key = idempotencyKeyOf(route, request.header)
+  const key = idempotencyKeyOf(route, request.header('idempotency-key'), randomUUID)
   const command: Command | undefined =
     key === undefined
       ? undefined
@@ -104,6 +105,9 @@ const replyDocument = async (c: HonoContext, options: AppOptions, trail: Trail):
 }
 
 const rawRequestOf = async (c: HonoContext): Promise<RawRequest> => {
+  // An edge states the length of what it sends; nobody else's body is read before they are known.
+  const tooLong = Number(c.req.header('content-length') ?? 0) > bodyBytesMax || c.req.header('transfer-encoding')
+  if (tooLong) throw new Fault('body_too_large', { extras: { limitBytes: bodyBytesMax } })
   const { pathname, search } = new URL(c.req.url)
   return {
     method: c.req.method,

@@ -1,6 +1,6 @@
 import type { Moved } from '#contract/events.ts'
 import { Fault } from '#contract/problem.ts'
-import { type Database, isOutage, isTransient } from '#db/client.ts'
+import { type Database, isLockTimeout, isOutage, isStatementTimeout, isTransient } from '#db/client.ts'
 import type { SetRow } from '#db/idempotency.ts'
 import { type Command, inFlightWaitMs, replay, type Written } from './command.ts'
 
@@ -22,6 +22,8 @@ const sizeMax = 64
 const inFlightMax = 2
 /** Commands that wait: more than this would not be served within their deadlines. */
 const waitingMax = 2_000
+/** Before a key that another process has in hand is tried again. */
+const busyPauseMs = 25
 /** How long the commands of a principal whose command broke a set go alone. */
 const quarantineMs = 60_000
 
@@ -56,7 +58,7 @@ export const createCombiner = <Input>(
   const submit: Combiner<Input> = async (command, input) => {
     const identity = `${command.principal} ${command.key}`
     for (let leader = leaders.get(identity); leader; leader = leaders.get(identity)) {
-      const written = await leader.done.catch(() => undefined)
+      const written = await Promise.race([leader.done.catch(() => undefined), tooLate(command)])
       if (written) return replay({ ...written, fingerprint: leader.fingerprint }, command.fingerprint)
     }
     if (size >= waitingMax) throw new Fault('unavailable', { detail: `more than ${waitingMax} writes are waiting` })
@@ -72,6 +74,11 @@ export const createCombiner = <Input>(
     })
     pump()
     return settle.promise.finally(() => leaders.delete(identity))
+  }
+
+  const again = (pending: Pending<Input>) => {
+    enqueue(pending)
+    pump()
   }
 
   const enqueue = (pending: Pending<Input>) => {
@@ -138,7 +145,7 @@ export const createCombiner = <Input>(
   const settle = (pending: Pending<Input> | undefined, row: SetRow) => {
     if (!pending) throw new Error(`a statement of ${verb.name} answered for a command that it was not given`)
     if (row.outcome === 'busy' || row.outcome === 'raced') {
-      if (clock() < pending.giveUpAt) enqueue(pending)
+      if (clock() < pending.giveUpAt) setTimeout(again, row.outcome === 'busy' ? busyPauseMs : 0, pending)
       else pending.settle.reject(new Fault('idempotency_in_flight'))
       return
     }
@@ -149,10 +156,10 @@ export const createCombiner = <Input>(
   const runApart = async (set: readonly Pending<Input>[], error: unknown) => {
     const [first] = set
     if (isOutage(error) || (set.length === 1 && !isTransient(error))) {
-      if (set.length === 1 && first && !isOutage(error)) quarantine(first.command.principal)
+      if (set.length === 1 && first && !isPassing(error)) quarantine(first.command.principal)
       for (const pending of set) pending.settle.reject(error)
     } else if (set.length === 1 && first) {
-      if (clock() < first.giveUpAt) enqueue(first)
+      if (clock() < first.giveUpAt) again(first)
       else first.settle.reject(error)
     } else {
       const half = Math.ceil(set.length / 2)
@@ -168,6 +175,17 @@ export const createCombiner = <Input>(
   }
 
   return submit
+}
+
+/** What the next set need not meet again: it says nothing of the command. */
+const isPassing = (error: unknown) => isOutage(error) || isLockTimeout(error) || isStatementTimeout(error)
+
+/** A call does not wait longer for the first one with its key than anywhere else. */
+const tooLate = async (command: Command): Promise<never> => {
+  await new Promise((resolve) =>
+    setTimeout(resolve, Math.min(inFlightWaitMs, command.deadlineAt - command.now.getTime())),
+  )
+  throw new Fault('idempotency_in_flight')
 }
 
 const parametersOf = <Input>(set: readonly Pending<Input>[], now: number) => [

@@ -1,5 +1,4 @@
 import { edgeHeaders } from '#contract/edge-request.ts'
-import type { ErrorCode } from '#contract/errors.ts'
 import { Fault, type InputError, inputErrorsOf } from '#contract/problem.ts'
 import type { Route } from '#contract/route.ts'
 import { sha256 } from './secrets.ts'
@@ -8,7 +7,6 @@ import { sha256 } from './secrets.ts'
 export const bodyBytesMax = 65_536
 /** Arrays and objects inside each other: deeper ones exist only to exhaust the stack of whoever walks them. */
 const depthMax = 32
-const keyPattern = /^[\x21-\x7e]{1,255}$/
 
 /** A request as it arrived, before anything of it is believed. */
 export type RawRequest = {
@@ -79,23 +77,6 @@ const depthOf = (text: string): number => {
     else if (char === '}' || char === ']') depth--
   }
   return deepest
-}
-
-/**
- * The idempotency key of a request, or undefined where the route takes none. (An edge makes one up for routes where it is
- * optional, so that here both kinds need one.)
- * @throws Fault `idempotency_key_missing`, `idempotency_key_invalid`
- */
-export const idempotencyKeyOf = (route: Route, header: RawRequest['header']): string | undefined => {
-  if (route.delivery.kind !== 'forwarded' || route.delivery.idempotencyKey === 'none') return undefined
-  const key = header('idempotency-key')
-  const fault = (code: ErrorCode & `idempotency_${string}`, detail: string) =>
-    new Fault(code, { errors: [{ in: 'header', pointer: '/Idempotency-Key', detail }] })
-  if (key === undefined || key === '')
-    throw fault('idempotency_key_missing', 'send a new key for each logical call, the same for its retries')
-  if (!keyPattern.test(key))
-    throw fault('idempotency_key_invalid', '1 to 255 printable ASCII characters without spaces')
-  return key
 }
 
 /** What makes two requests the same request. */

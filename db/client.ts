@@ -86,9 +86,14 @@ const outages = new Set([
   '57P02',
   '57P03',
   '53300',
+  '25006',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
 ])
 
-/** Whether the database could not be reached, is starting or stopping, or has no connection left. */
+/** Whether the database could not be reached, is starting or stopping, takes no writes (a failover), or has no connection left. */
 export const isOutage = (error: unknown): boolean => outages.has(databaseErrorCode(error) ?? '')
 
 /** Whether a transaction lost against another and may be tried again: serialization failure or deadlock. */

@@ -13,6 +13,8 @@ export const sessions = pgTable(
     playerId: id<PlayerId>('player_id')
       .notNull()
       .references(() => players.playerId),
+    /** The player's epoch when the session began; a player whose epoch moved on has ended it. */
+    epoch: integer('epoch').notNull(),
     /** Which token of the chain is the newest; the first is 0. */
     generation: integer('generation').notNull(),
     tokenHash: text('token_hash').notNull(),
@@ -35,18 +37,18 @@ export const insertSession = async (db: Db, session: SessionRow): Promise<void> 
   await db.insert(sessions).values(session)
 }
 
-/** A session with its player's epoch, its row locked until the transaction ends; undefined when there is none. */
+/** A session with its player's epoch of now, its row locked until the transaction ends; undefined when there is none. */
 export const lockSession = async (
   tx: Tx,
   sessionId: SessionId,
-): Promise<(SessionRow & { epoch: number }) | undefined> => {
+): Promise<(SessionRow & { playerEpoch: number }) | undefined> => {
   const [row] = await tx
     .select({ session: sessions, epoch: players.epoch })
     .from(sessions)
     .innerJoin(players, eq(players.playerId, sessions.playerId))
     .where(eq(sessions.sessionId, sessionId))
     .for('no key update', { of: sessions })
-  return row && { ...row.session, epoch: row.epoch }
+  return row && { ...row.session, playerEpoch: row.epoch }
 }
 
 export const rotateSession = async (

@@ -15,7 +15,7 @@ import type { Environment } from './environment.ts'
 import { checkHeaders, createExchange, type Exchange, type Routed } from './exchange.ts'
 import { createForward } from './forward.ts'
 import { createHmac } from './hmac.ts'
-import { limitAddress, limitCaller } from './limit.ts'
+import { createLimits } from './limit.ts'
 import { createMemoryTier } from './memory-tier.ts'
 import { problemResponse } from './problem.ts'
 import { createVerifySession } from './session.ts'
@@ -34,6 +34,7 @@ type Answer = (exchange: Exchange) => Promise<Response>
  * handler here. A known path with another method is 405, whatever else matches it.
  */
 export const createEdge = ({ routes, environment, store, log }: EdgeOptions): Hono => {
+  const limits = createLimits(environment.limits)
   const hmac = createHmac(environment.edgeKeys)
   const cells = createCells(environment.cells, environment.controlCell)
   const askCore = createAskCore({ cells, hmac })
@@ -67,20 +68,26 @@ export const createEdge = ({ routes, environment, store, log }: EdgeOptions): Ho
     rawParams: Record<string, string>,
   ): Promise<Response> => {
     exchange.principal = await callers.identify(exchange, route.access).catch(async (error: unknown) => {
-      await limitAddress(environment.limits, exchange)
+      await limits.address(exchange)
       throw error
     })
-    await limitCaller(environment.limits, exchange)
+    await limits.caller(exchange)
     if (route.access !== 'public' && !(await callers.allowsOrigin(exchange))) throw new Fault('origin_not_allowed')
     const params = parsePart(route.params, rawParams, 'path')
     const query = parsePart(route.query, Object.fromEntries(exchange.url.searchParams), 'query')
     // The same object: what is found out from here on is seen by whoever writes the log.
-    return deliver(Object.assign(exchange, { route, params, query }))
+    const response = await deliver(Object.assign(exchange, { route, params, query }))
+    if (response.status !== 401) limits.proven(exchange)
+    return response
   }
 
   const serve = async (c: Context, name: string, answer: Answer): Promise<Response> => {
     const exchange = createExchange(c.req.raw, (work) => c.executionCtx.waitUntil(work))
-    const answered = await answer(exchange).catch((error: unknown) => {
+    const checked = async () => {
+      checkHeaders(exchange.request.headers)
+      return answer(exchange)
+    }
+    const answered = await checked().catch((error: unknown) => {
       const { requestId } = exchange
       if (!(error instanceof Fault) || error.status >= 500)
         log.error('a request failed', error, { requestId, route: name })
@@ -89,6 +96,8 @@ export const createEdge = ({ routes, environment, store, log }: EdgeOptions): Ho
     const response = new Response(answered.body, answered)
     response.headers.set('x-request-id', exchange.requestId)
     if (exchange.cacheStatus) response.headers.set('cache-status', exchange.cacheStatus)
+    // RFC 9110 section 11.6.1: a 401 says how to do better.
+    if (response.status === 401) response.headers.set('www-authenticate', 'Bearer realm="perigee"')
     setCors(response.headers, exchange)
     logRequest(log, exchange, { route: name, status: response.status })
     return response
@@ -99,12 +108,7 @@ export const createEdge = ({ routes, environment, store, log }: EdgeOptions): Ho
     const pattern = path.replace(/\{(\w+)\}/g, ':$1')
     const methods = group.map((route) => route.method)
     for (const route of group) {
-      app.on(route.method, pattern, (c) =>
-        serve(c, path, (exchange) => {
-          checkHeaders(exchange.request.headers)
-          return answerRoute(exchange, route, c.req.param())
-        }),
-      )
+      app.on(route.method, pattern, (c) => serve(c, path, (exchange) => answerRoute(exchange, route, c.req.param())))
     }
     app.all(pattern, (c) => serve(c, path, (exchange) => answerOther(callers, exchange, methods)))
   }

@@ -19,7 +19,7 @@ export type Callers = {
   allowsOrigin(exchange: Exchange): Promise<boolean>
 }
 
-const bearerPattern = /^Bearer (\S{1,4096})$/i
+const bearerPattern = /^Bearer ([\x21-\x7e]{1,4096})$/i
 
 export const createCallers = ({
   documents,

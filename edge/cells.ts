@@ -8,8 +8,8 @@ export type Cells = {
   addressOf(cell: Cell): CellAddress
   /** @throws Fault `not_found` for an id of a cell that does not exist */
   choose(exchange: Routed): Cell
-  /** @throws Fault `not_found` for a name that is no cell of this deployment */
-  named(name: string): Cell
+  /** The cell of that name; undefined when this deployment has none. */
+  find(name: string): Cell | undefined
   /** Nearest first, for a request without a home. */
   nearest(exchange: Pick<Routed, 'request'>): Cell
 }
@@ -23,8 +23,9 @@ export const createCells = (cells: ReadonlyMap<Cell, CellAddress>, control: Cell
     if (!address) throw new Fault('not_found')
     return address
   }
+  const find = (name: string) => [...cells.keys()].find((known) => known === name)
   const named = (name: string) => {
-    const cell = [...cells.keys()].find((known) => known === name)
+    const cell = find(name)
     if (!cell) throw new Fault('not_found')
     return cell
   }
@@ -34,7 +35,7 @@ export const createCells = (cells: ReadonlyMap<Cell, CellAddress>, control: Cell
   }
   return {
     addressOf,
-    named,
+    find,
     nearest,
     choose: (exchange) => {
       const { route, params, principal } = exchange

@@ -1,6 +1,6 @@
 import { edgeHeaders, encodePrincipal, encodeSignature, signedBytes } from '#contract/edge-request.ts'
 import type { Cell } from '#contract/ids.ts'
-import { Fault } from '#contract/problem.ts'
+import { Fault, problemContentType, problemSchema } from '#contract/problem.ts'
 import type { Cells } from './cells.ts'
 import type { Exchange } from './exchange.ts'
 import type { Hmac } from './hmac.ts'
@@ -39,12 +39,30 @@ export const createAskCore =
         signal: AbortSignal.timeout(remainingMs),
         redirect: 'manual',
       })
-      return { status: response.status, headers: response.headers, text: await response.text() }
+      return trusted({ status: response.status, headers: response.headers, text: await response.text() })
     } catch (cause) {
+      if (cause instanceof Fault) throw cause
       if (Date.now() >= request.deadlineAt) throw new Fault('deadline_exceeded', { cause })
       throw new Fault('unavailable', { detail: 'the core does not answer', cause })
     }
   }
+
+/**
+ * What a core says of its caller is for the caller; what stands between, or a core that does not take us for its edge, is our
+ * own trouble, and must not look like the caller's.
+ */
+const trusted = (answer: CoreAnswer): CoreAnswer => {
+  const failed = answer.status >= 400
+  const problem =
+    failed && answer.headers.get('content-type') === problemContentType
+      ? problemSchema.parse(JSON.parse(answer.text))
+      : undefined
+  if (failed && (!problem || problem.code === 'unauthenticated')) {
+    const cause = new Error(`the core answered ${answer.status} ${problem?.code ?? 'without a problem document'}`)
+    throw new Fault('unavailable', { cause })
+  }
+  return answer
+}
 
 const signedHeaders = async (
   hmac: Hmac,

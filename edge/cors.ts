@@ -5,6 +5,7 @@ import type { Exchange } from './exchange.ts'
 /** Headers that a web client needs to read. */
 const exposed = [
   'Age',
+  'Allow',
   'Cache-Status',
   'ETag',
   'Idempotency-Replayed',

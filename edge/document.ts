@@ -1,5 +1,6 @@
 import type * as z from 'zod'
 import { type Clients, clientsSchema, type Jwks, jwksSchema } from '#contract/platform.ts'
+import { Fault } from '#contract/problem.ts'
 import type { DocumentName } from '#contract/route.ts'
 import type { Cells } from './cells.ts'
 import type { AskCore } from './core.ts'
@@ -104,7 +105,9 @@ const fetchDocument = async (
     target: `/internal/documents/${name}`,
     deadlineAt,
   })
-  if (answer.status !== 200) throw new Error(`the document ${name} was answered with ${answer.status}`)
+  if (answer.status !== 200) {
+    throw new Fault('unavailable', { cause: new Error(`the document ${name} was answered with ${answer.status}`) })
+  }
   return answer.text
 }
 

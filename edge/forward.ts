@@ -1,5 +1,6 @@
 import { edgeHeaders, parseMoved } from '#contract/edge-request.ts'
-import { Fault, problemSchema } from '#contract/problem.ts'
+import { idempotencyKeyOf } from '#contract/idempotency.ts'
+import { problemSchema } from '#contract/problem.ts'
 import type { Cells } from './cells.ts'
 import type { Consistency } from './consistency.ts'
 import type { AskCore, CoreAnswer, CoreRequest } from './core.ts'
@@ -35,8 +36,8 @@ export const createForward =
       target: url.pathname + (route.query ? url.search : ''),
       headers: {
         ...(['server', 'operator'].includes(route.access) ? { authorization: header('authorization') } : {}),
-        ...(route.body ? { 'content-type': header('content-type') } : {}),
-        ...(writes ? { 'idempotency-key': idempotencyKeyOf(exchange) } : {}),
+        ...(route.body ? { 'content-type': asciiOf(header('content-type')) } : {}),
+        'idempotency-key': idempotencyKeyOf(route, header('idempotency-key'), () => crypto.randomUUID()),
       },
       ...(route.body ? { body: await readBody(request) } : {}),
       deadlineAt: exchange.arrivedAt + budgetMs[writes ? 'forwarded' : 'direct'],
@@ -52,12 +53,8 @@ export const createForward =
     return new Response(answer.text, { status: answer.status, headers })
   }
 
-/** The caller's key as it is (the core says whether it will do); a new one where it may be absent. */
-const idempotencyKeyOf = ({ route, request }: Routed): string | undefined => {
-  const key = request.headers.get('idempotency-key') ?? undefined
-  const optional = route.delivery.kind === 'forwarded' && route.delivery.idempotencyKey === 'optional'
-  return key ?? (optional ? crypto.randomUUID() : undefined)
-}
+/** Beyond ASCII a header may arrive as other bytes than were signed; what it says does not matter then, only that it is wrong. */
+const asciiOf = (value: string | undefined) => value?.replace(/[^\x20-\x7e]/g, '?')
 
 const withOneHop = async (
   cells: Cells,
@@ -66,8 +63,7 @@ const withOneHop = async (
 ): Promise<CoreAnswer> => {
   const answer = await ask(cell)
   if (answer.status !== 421) return answer
-  const problem = problemSchema.safeParse(JSON.parse(answer.text))
-  const owner = problem.success ? cells.named(String(problem.data.cell)) : cell
-  if (owner === cell) throw new Fault('internal', { detail: 'the cell that owns this could not be found' })
-  return ask(owner)
+  const problem = problemSchema.parse(JSON.parse(answer.text))
+  const owner = cells.find(String(problem.cell))
+  return owner === undefined || owner === cell ? answer : ask(owner)
 }

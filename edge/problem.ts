@@ -7,6 +7,5 @@ export const problemResponse = (error: unknown, { requestId }: Pick<Exchange, 'r
   const headers = new Headers({ 'content-type': problemContentType, 'cache-control': 'no-store' })
   const retryAfter = retryAfterOf(fault)
   if (retryAfter !== undefined) headers.set('retry-after', retryAfter)
-  if (fault.status === 401) headers.set('www-authenticate', 'Bearer realm="perigee"')
   return new Response(problemText(fault, requestId), { status: fault.status, headers })
 }

@@ -77,7 +77,7 @@ export const createVerifySession = ({
     const { sub, sid, epoch, exp } = claims.data
     const principal: PlayerPrincipal = { kind: 'player', playerId: sub, sessionId: sid, epoch }
     if (remembered.size >= rememberedMax) remembered.delete(remembered.keys().next().value ?? '')
-    remembered.set(token, { principal, until: exp * 1_000 })
+    remembered.set(token, { principal, until: (exp + clockToleranceSeconds) * 1_000 })
     return principal
   }
 }

@@ -33,13 +33,13 @@ const requestOf = ({ playerId, changes, key = randomUUID(), bearer = world.keys.
 const ask = async (asked: Ask) => {
   const { path, ...init } = requestOf(asked)
   const response = await checkedFetch(new Request(world.edgeUrl + path, init))
-  return { status: response.status, body: await response.json() }
+  return { status: response.status, body: JSON.parse(await response.text()) }
 }
 
 /** The same without the edge, for the many calls of a model. */
 const askCore = async (asked: Ask) => {
   const response = await world.askCore({ ...requestOf(asked), principal: { kind: 'server' } })
-  return { status: response.status, body: await response.json() }
+  return { status: response.status, body: JSON.parse(await response.text()) }
 }
 
 /** Players with empty wallets, without the sessions of a sign-in. */

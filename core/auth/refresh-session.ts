@@ -52,7 +52,8 @@ const decide = async (
   { token, now }: { token: RefreshToken; now: Date },
 ): Promise<Decision> => {
   const session = await lockSession(tx, token.sessionId)
-  if (!session || session.revokedAt || session.expiresAt <= now) return { kind: 'invalid' }
+  const ended = !session || session.revokedAt || session.expiresAt <= now || session.epoch !== session.playerEpoch
+  if (ended) return { kind: 'invalid' }
 
   const nowMs = now.getTime()
   const behind = session.generation - token.generation

@@ -62,6 +62,7 @@ export const createSessionIssuer = (options: {
       await insertSession(db, {
         sessionId,
         playerId: owner.playerId,
+        epoch: owner.epoch,
         generation: 0,
         tokenHash: tokenHash(token),
         usedAtMs: [],

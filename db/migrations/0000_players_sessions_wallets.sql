@@ -1,3 +1,16 @@
+CREATE TABLE "idempotency_claims" (
+	"principal" text NOT NULL,
+	"key" text NOT NULL,
+	"fingerprint" text NOT NULL,
+	"status" smallint NOT NULL,
+	"content_type" text NOT NULL,
+	"body" text NOT NULL,
+	"moved" jsonb NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "idempotency_claims_principal_key_pk" PRIMARY KEY("principal","key"),
+	CONSTRAINT "idempotency_claims_key" CHECK (char_length("idempotency_claims"."key") between 1 and 255)
+);
+--> statement-breakpoint
 CREATE TABLE "api_keys" (
 	"key_id" text collate "C" PRIMARY KEY NOT NULL,
 	"kind" text NOT NULL,
@@ -14,31 +27,12 @@ CREATE TABLE "api_keys" (
 	CONSTRAINT "api_keys_origins" CHECK (cardinality("api_keys"."origins") <= 32)
 );
 --> statement-breakpoint
-CREATE TABLE "idempotency_claims" (
-	"principal" text NOT NULL,
-	"key" text NOT NULL,
-	"fingerprint" text NOT NULL,
-	"status" smallint NOT NULL,
-	"content_type" text NOT NULL,
-	"body" text NOT NULL,
-	"moved" jsonb NOT NULL,
+CREATE TABLE "signing_keys" (
+	"key_id" text collate "C" PRIMARY KEY NOT NULL,
+	"public_jwk" jsonb NOT NULL,
+	"private_jwk_encrypted" text NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL,
-	CONSTRAINT "idempotency_claims_principal_key_pk" PRIMARY KEY("principal","key"),
-	CONSTRAINT "idempotency_claims_key" CHECK (char_length("idempotency_claims"."key") between 1 and 255)
-);
---> statement-breakpoint
-CREATE TABLE "credentials" (
-	"provider" text NOT NULL,
-	"credential_hash" text NOT NULL,
-	"player_id" text collate "C" NOT NULL,
-	"created_at" timestamp (3) with time zone NOT NULL,
-	CONSTRAINT "credentials_provider_credential_hash_pk" PRIMARY KEY("provider","credential_hash")
-);
---> statement-breakpoint
-CREATE TABLE "currencies" (
-	"code" text PRIMARY KEY NOT NULL,
-	"cap" bigint NOT NULL,
-	CONSTRAINT "currencies_cap" CHECK ("currencies"."cap" between 1 and 9007199254740991)
+	"revoked_at" timestamp (3) with time zone
 );
 --> statement-breakpoint
 CREATE TABLE "outbox" (
@@ -59,6 +53,14 @@ CREATE TABLE "outbox_leases" (
 	"owner" text NOT NULL,
 	"leased_until" timestamp (3) with time zone NOT NULL,
 	CONSTRAINT "outbox_leases_partition" CHECK ("partition" between 0 and 15)
+);
+--> statement-breakpoint
+CREATE TABLE "credentials" (
+	"provider" text NOT NULL,
+	"credential_hash" text NOT NULL,
+	"player_id" text collate "C" NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "credentials_provider_credential_hash_pk" PRIMARY KEY("provider","credential_hash")
 );
 --> statement-breakpoint
 CREATE TABLE "players" (
@@ -84,6 +86,7 @@ CREATE TABLE "players" (
 CREATE TABLE "sessions" (
 	"session_id" text collate "C" PRIMARY KEY NOT NULL,
 	"player_id" text collate "C" NOT NULL,
+	"epoch" integer NOT NULL,
 	"generation" integer NOT NULL,
 	"token_hash" text NOT NULL,
 	"used_at_ms" bigint[] NOT NULL,
@@ -94,12 +97,10 @@ CREATE TABLE "sessions" (
 	CONSTRAINT "sessions_used_at" CHECK (cardinality("sessions"."used_at_ms") <= 32)
 );
 --> statement-breakpoint
-CREATE TABLE "signing_keys" (
-	"key_id" text collate "C" PRIMARY KEY NOT NULL,
-	"public_jwk" jsonb NOT NULL,
-	"private_jwk_encrypted" text NOT NULL,
-	"created_at" timestamp (3) with time zone NOT NULL,
-	"revoked_at" timestamp (3) with time zone
+CREATE TABLE "currencies" (
+	"code" text PRIMARY KEY NOT NULL,
+	"cap" bigint NOT NULL,
+	CONSTRAINT "currencies_cap" CHECK ("currencies"."cap" between 1 and 9007199254740991)
 );
 --> statement-breakpoint
 CREATE TABLE "wallet_entries" (

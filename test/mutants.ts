@@ -1,0 +1,308 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import * as z from 'zod'
+import { copyWorktree } from './worktree.ts'
+
+/** A line that a guarantee rests on, what it is spoiled with, and the test that must fail then. */
+type Mutant = {
+  readonly name: string
+  readonly file: string
+  /** Must stand in the file exactly once. */
+  readonly find: string
+  readonly replace: string
+  readonly test: string
+  /** How the test's name begins. */
+  readonly testName: string
+}
+
+const idempotency = 'test/idempotency.test.ts'
+const refresh = 'test/refresh.test.ts'
+const signature = 'test/edge-signature.test.ts'
+const tokens = 'test/tokens.test.ts'
+const oneByte = 'every change of one byte'
+const ofTheWorld = 'a principal, a cell or a method'
+
+/**
+ * Not here, because nothing can fail without them: `algorithms` in edge/session.ts (every key of the document says ES256, and
+ * jose refuses any other algorithm for it), and `ZADD GT` in infra/upstash.ts for as long as no test raises out of order.
+ */
+const mutants: readonly Mutant[] = [
+  {
+    name: 'row-lock',
+    file: 'db/value.ts',
+    find: 'order by player_id for no key update',
+    replace: 'order by player_id',
+    test: idempotency,
+    testName: 'two core processes that write to one wallet',
+  },
+  {
+    name: 'claim-gate',
+    file: 'db/idempotency.ts',
+    find: 'select r.* from r join c using (principal, key) where r.applied',
+    replace: 'select r.* from r where r.applied',
+    test: idempotency,
+    testName: 'an answer that another process commits',
+  },
+  {
+    name: 'set-key-lock',
+    file: 'db/idempotency.ts',
+    find: "when not l.free then 'busy'",
+    replace: "when not l.free then 'mismatch'",
+    test: idempotency,
+    testName: 'an answer that another process commits',
+  },
+  {
+    name: 'fingerprint-in-sets',
+    file: 'db/idempotency.ts',
+    find: "case when p.fingerprint = i.fingerprint then 'replayed' else 'mismatch' end",
+    replace: "'replayed'",
+    test: idempotency,
+    testName: 'a key belongs to one request',
+  },
+  {
+    name: 'fingerprint-in-transactions',
+    file: 'core/command.ts',
+    find: "if (claim.fingerprint !== fingerprint) throw new Fault('idempotency_mismatch')",
+    replace: 'void fingerprint',
+    test: idempotency,
+    testName: 'a change of a profile, sent 20 times',
+  },
+  {
+    name: 'permanent-answers',
+    file: 'db/value.ts',
+    find: 't.reference = i.key limit 1',
+    replace: 't.reference = i.key and false limit 1',
+    test: idempotency,
+    testName: 'a grant is remembered for ever',
+  },
+  {
+    name: 'principal-of-a-key',
+    file: 'core/principal.ts',
+    find: 'return `key:$',
+    replace: 'return `key:',
+    test: idempotency,
+    testName: 'keys are their caller’s own',
+  },
+  {
+    name: 'transaction-key-lock',
+    file: 'db/idempotency.ts',
+    find: "if (!locked?.free) return { kind: 'busy' }",
+    replace: 'void locked',
+    test: idempotency,
+    testName: 'a retry while the first call still runs',
+  },
+  {
+    name: 'halving-of-a-broken-set',
+    file: 'core/combine.ts',
+    find: 'if (isOutage(error) || (set.length === 1 && !isTransient(error))) {',
+    replace: 'if (isOutage(error) || !isTransient(error)) {',
+    test: 'test/sets.test.ts',
+    testName: 'a command that breaks its set fails alone',
+  },
+  {
+    name: 'cap',
+    file: 'db/value.ts',
+    find: 'when amount > 0 and balance + amount > cap',
+    replace: 'when amount > 0 and amount > cap',
+    test: 'test/sets.test.ts',
+    testName: 'a wallet does what a model',
+  },
+  {
+    name: 'refresh-grace',
+    file: 'core/auth/refresh-session.ts',
+    find: 'export const graceMs = 30_000',
+    replace: 'export const graceMs = 0',
+    test: refresh,
+    testName: 'a token gets the same successor',
+  },
+  {
+    name: 'refresh-grace-of-each-token',
+    file: 'core/auth/refresh-session.ts',
+    find: 'usedAtMs: [nowMs, ...session.usedAtMs',
+    replace: 'usedAtMs: [nowMs, ...session.usedAtMs.slice(0, 0)',
+    test: refresh,
+    testName: 'three rotations within a second',
+  },
+  {
+    name: 'reuse-ends-the-session',
+    file: 'core/auth/refresh-session.ts',
+    find: 'await revokeSession(tx, session.sessionId, now)',
+    replace: 'void revokeSession',
+    test: refresh,
+    testName: 'reuse after that ends the session',
+  },
+  {
+    name: 'session-lock',
+    file: 'db/sessions.ts',
+    find: ".for('no key update', { of: sessions })",
+    replace: '',
+    test: refresh,
+    testName: '500 refreshes of one token',
+  },
+  {
+    name: 'refresh-token-tag',
+    file: 'core/auth/refresh-token.ts',
+    find: "timingSafeEqual(tagOf(secrets, token), Buffer.from(tag, 'base64url').subarray(0, tagBytes))",
+    replace: '(timingSafeEqual(Buffer.from(tag), Buffer.from(tag)) && tagOf(secrets, token).length === tagBytes)',
+    test: refresh,
+    testName: 'a token that was altered anywhere',
+  },
+  {
+    name: 'skew',
+    file: 'core/edge-signature.ts',
+    find: 'Math.abs(nowMs - signature.signedAt) > skewMaxMs',
+    replace: 'nowMs - skewMaxMs === 0',
+    test: signature,
+    testName: 'a signature holds for 30 s',
+  },
+  {
+    name: 'mac',
+    file: 'core/edge-signature.ts',
+    find: 'if (!authentic || ',
+    replace: 'if (authentic === undefined || ',
+    test: signature,
+    testName: 'what no key of ours signed',
+  },
+  ...['principal', 'cell'].map((part) => ({
+    name: `signed-${part}`,
+    file: 'contract/edge-request.ts',
+    find: `\n  edgeHeaders.${part},`,
+    replace: '',
+    test: signature,
+    testName: ofTheWorld,
+  })),
+  {
+    name: 'signed-idempotency-key',
+    file: 'contract/edge-request.ts',
+    find: "\n  'idempotency-key',",
+    replace: '',
+    test: signature,
+    testName: oneByte,
+  },
+  {
+    name: 'signed-query',
+    file: 'core/app.ts',
+    find: 'target: pathname + search,',
+    replace: "target: pathname + (search && '?note=abc&note=def'),",
+    test: signature,
+    testName: oneByte,
+  },
+  {
+    name: 'audience',
+    file: 'edge/session.ts',
+    find: '\n      audience,',
+    replace: '',
+    test: tokens,
+    testName: 'a token of our own key is refused',
+  },
+  {
+    name: 'issuer',
+    file: 'edge/session.ts',
+    find: '\n      issuer,\n',
+    replace: '\n',
+    test: tokens,
+    testName: 'a token of our own key is refused',
+  },
+  {
+    name: 'expiry-of-remembered-tokens',
+    file: 'edge/session.ts',
+    find: 'if (known.until > Date.now()) return',
+    replace: 'if (known.until > 0) return',
+    test: tokens,
+    testName: 'a token that was remembered as good',
+  },
+  {
+    name: 'one-fetch-for-all-unknown-keys',
+    file: 'edge/document.ts',
+    find: 'if (age < freshMs && age < acceptMs) return known',
+    replace: 'if (age < 0) return known',
+    test: tokens,
+    testName: '300 tokens of unknown keys',
+  },
+  {
+    name: 'published-before-use',
+    file: 'core/signing-keys.ts',
+    find: 'export const publishedBeforeUseMs = 30_000',
+    replace: 'export const publishedBeforeUseMs = 0',
+    test: tokens,
+    testName: 'a new key signs nothing',
+  },
+  {
+    name: 'version-gate',
+    file: 'edge/cache.ts',
+    find: 'entry.version >= floor && entry.storedAt >= since',
+    replace: 'floor >= 0 && entry.storedAt >= since',
+    test: 'test/path.test.ts',
+    testName: 'a profile change is seen by its writer',
+  },
+]
+
+/** Two cores: each run has a Postgres, a workerd and more of its own. */
+const atOnceMax = 2
+/** A run takes 10 to 30 s. */
+const runMaxMs = 120_000
+
+/** Of vitest's report, in Jest's form, what tells a test that failed from a run that broke. */
+const reportSchema = z.object({
+  testResults: z.array(
+    z.object({
+      assertionResults: z.array(
+        z.object({ title: z.string(), status: z.string(), failureMessages: z.array(z.string()) }),
+      ),
+    }),
+  ),
+})
+
+/** Undefined when the test has failed for the mutant; else what is wrong. */
+const survives = async (mutant: Mutant): Promise<string | undefined> => {
+  const copy = await copyWorktree()
+  try {
+    await copy.replace(mutant.file, mutant.find, mutant.replace)
+    const report = join(copy.folder, 'mutant-report.json')
+    const pattern = `^${mutant.testName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`
+    const args = ['run', mutant.test, '--testNamePattern', pattern, '--reporter=json', `--outputFile=${report}`]
+    const { output } = await copy.run('vitest', args, runMaxMs)
+    const text = await readFile(report, 'utf8').catch(() => undefined)
+    if (text === undefined) return `the run broke: ${output.slice(-600)}`
+    const { testResults } = reportSchema.parse(JSON.parse(text))
+    const ran = testResults
+      .flatMap((file) => file.assertionResults)
+      .filter(({ status }) => status === 'passed' || status === 'failed')
+    if (ran.length !== 1) return `${ran.length} tests ran, not one: ${output.slice(-600)}`
+    if (ran[0]?.status === 'passed') return 'the test passed all the same'
+    const [message = ''] = ran[0]?.failureMessages ?? []
+    console.log(`     ${mutant.name}: ${message.split('\n')[0]?.slice(0, 140)}`)
+    return undefined
+  } finally {
+    await copy.remove()
+  }
+}
+
+const main = async (names: readonly string[]): Promise<void> => {
+  const unknown = names.filter((name) => !mutants.some((mutant) => mutant.name === name))
+  if (unknown.length > 0)
+    throw new Error(
+      `no mutant is named ${unknown.join(', ')}; there are: ${mutants.map(({ name }) => name).join(', ')}`,
+    )
+  const waiting = mutants.filter(({ name }) => names.length === 0 || names.includes(name))
+  let passed = 0
+  let failed = 0
+  const work = async () => {
+    for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
+      const startedAt = performance.now()
+      const wrong = await survives(mutant).catch((error: unknown) => String(error))
+      const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
+      if (wrong === undefined) passed++
+      else failed++
+      console.log(
+        wrong === undefined ? `ok   ${mutant.name} (${seconds} s)` : `FAIL ${mutant.name} (${seconds} s): ${wrong}`,
+      )
+    }
+  }
+  await Promise.all(Array.from({ length: atOnceMax }, work))
+  console.log(`${passed} passed, ${failed} failed`)
+  process.exitCode = failed === 0 ? 0 : 1
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2))

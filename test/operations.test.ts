@@ -1,0 +1,184 @@
+import { execFile, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import postgres from 'postgres'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { parseConfig } from '#core/config.ts'
+import { migrateDatabase } from '#db/migrate.ts'
+import { freePort } from '#infra/local/ports.ts'
+import { eventually, startWorld, type World } from './harness.ts'
+import { copyWorktree } from './worktree.ts'
+
+const project = fileURLToPath(new URL('..', import.meta.url))
+const run = promisify(execFile)
+
+let world: World
+beforeAll(async () => {
+  world = await startWorld()
+})
+afterAll(() => world?.stop())
+
+test('a core without its settings names every one that is missing or bad, and no value', () => {
+  const bad = {
+    CELL: 'Europe',
+    PORT: 'eighty',
+    MASTER_KEYS: 'k1:c2hvcnQ=',
+    ISSUER: 'https://game.example',
+    UPSTASH_URL: 'nowhere',
+  }
+  const message = (() => {
+    try {
+      return String(parseConfig(bad))
+    } catch (error) {
+      return String(error)
+    }
+  })()
+  for (const name of ['DATABASE_URL is missing', 'EDGE_KEYS is missing', 'UPSTASH_TOKEN is missing'])
+    expect(message).toContain(name)
+  for (const name of ['CELL:', 'PORT:', 'MASTER_KEYS:', 'UPSTASH_URL:']) expect(message).toContain(name)
+  expect(message).not.toContain('ISSUER')
+  expect(message).not.toContain('c2hvcnQ=')
+})
+
+test('migrating twice, and by four at once, gives one schema', async () => {
+  const { serverUrl } = inject('postgres')
+  const name = `empty_${randomUUID().replaceAll('-', '')}`
+  const admin = postgres(serverUrl, { max: 1, onnotice: () => {} })
+  await admin.unsafe(`create database ${name}`)
+  const url = serverUrl.replace(/\/postgres$/, `/${name}`)
+  await Promise.all(Array.from({ length: 4 }, () => migrateDatabase(url)))
+  await migrateDatabase(url)
+  const sql = postgres(url, { max: 1 })
+  const journal = JSON.parse(await readFile(join(project, 'db/migrations/meta/_journal.json'), 'utf8'))
+  const applied = await sql`select count(*)::int as count from drizzle.__drizzle_migrations`
+  expect(applied[0]?.count).toBe(journal.entries.length)
+  expect((await sql`select count(*)::int as count from outbox_leases`)[0]?.count).toBe(16)
+  await sql.end()
+  await admin.unsafe(`drop database ${name} with (force)`)
+  await admin.end()
+})
+
+test('the migrations make what the tables say: nothing is left to generate', async () => {
+  const copy = await copyWorktree()
+  const { code, output } = await copy.run('drizzle-kit', ['generate', '--name=drift'], 60_000)
+  await copy.remove()
+  expect(code, output).toBe(0)
+  expect(output).toContain('No schema changes')
+})
+
+const keysCommand = async (...args: string[]) => {
+  const env = { ...process.env, CELL: 'eu1', DATABASE_URL: world.databaseUrl, MASTER_KEYS: world.secrets.masterKeys }
+  const { stdout } = await run(process.execPath, ['core/commands/keys.ts', ...args, '--json'], { cwd: project, env })
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+}
+
+test('a key is shown once, works, is listed by its prefix, and stops to work when it is revoked', async () => {
+  const { playerId } = await world.signIn()
+  const [made] = await keysCommand('create', 'server', '--name', 'shop')
+  const body = { changes: [{ currency: 'coins', amount: 1 }], reason: 'key' }
+  const call = () => world.client({ bearer: made.key }).createWalletTransaction({ params: { playerId }, body })
+  await call()
+
+  const listed = await keysCommand('list')
+  expect(listed.find(({ keyId }) => keyId === made.keyId)).toMatchObject({
+    kind: 'server',
+    name: 'shop',
+    prefix: made.key.slice(0, 9),
+  })
+  expect(JSON.stringify(listed)).not.toContain(made.key)
+  const stored = await world.sql`select * from api_keys where key_id = ${made.keyId}`
+  expect(JSON.stringify(stored)).not.toContain(made.key)
+
+  await keysCommand('revoke', made.keyId)
+  const refusedAfterMs = await eventually(
+    () =>
+      call().then(
+        () => false,
+        ({ code }) => code === 'key_invalid',
+      ),
+    3_000,
+  )
+  console.log(`a revoked server key was refused after ${Math.round(refusedAfterMs)} ms (bound: 1000 ms)`)
+})
+
+test('the keys command says what is wrong and ends with 1', async () => {
+  for (const args of [
+    ['create', 'operator', '--name', 'x'],
+    ['create', 'publishable', '--name', 'x', '--origin', 'game'],
+    ['revoke', 'nothing'],
+    [],
+  ]) {
+    await expect(keysCommand(...args)).rejects.toMatchObject({ code: 1 })
+  }
+})
+
+test('a core that is told to stop answers what it has, says no to more, and is gone within 8 s', async () => {
+  const port = await freePort()
+  const core = spawn(process.execPath, ['core/main.ts'], {
+    cwd: project,
+    env: {
+      ...process.env,
+      CELL: 'eu1',
+      PORT: String(port),
+      DATABASE_URL: world.databaseUrl,
+      MASTER_KEYS: world.secrets.masterKeys,
+      EDGE_KEYS: world.secrets.edgeKeys,
+      ISSUER: world.edgeUrl,
+      UPSTASH_URL: world.upstash.url,
+      UPSTASH_TOKEN: 'test-token',
+      EVENT_BUS: 'direct',
+    },
+  })
+  let printed = ''
+  core.stdout.on('data', (chunk) => {
+    printed += chunk
+  })
+  const ready = () =>
+    fetch(`http://127.0.0.1:${port}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  await eventually(ready, 20_000)
+  expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200)
+
+  const stoppedAt = performance.now()
+  core.kill('SIGTERM')
+  const [code] = await once(core, 'exit')
+  console.log(`the core ended ${Math.round(performance.now() - stoppedAt)} ms after SIGTERM`)
+  expect(code).toBe(0)
+  expect(performance.now() - stoppedAt).toBeLessThan(8_000)
+  const lines = printed
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(lines.map(({ message }) => message)).toEqual(expect.arrayContaining(['listening', 'stopping', 'stopped']))
+})
+
+test('the Worker is under 100 KB compressed and starts in under 50 ms of CPU', { timeout: 60_000 }, async () => {
+  const { gzipBytes } = inject('edgeBundle')
+  const profile = join(tmpdir(), `perigee-startup-${randomUUID()}.cpuprofile`)
+  const env = {
+    ...process.env,
+    CI: 'true',
+    WRANGLER_SEND_METRICS: 'false',
+    PATH: `${project}/node_modules/.bin:${process.env.PATH}`,
+  }
+  const { stdout } = await run(
+    join(project, 'node_modules/.bin/wrangler'),
+    ['check', 'startup', '--outfile', profile],
+    { cwd: project, env },
+  )
+  await rm(profile, { force: true })
+  const activeMs = Number(/Active: ([\d.]+) ms/.exec(stdout)?.[1])
+  console.log(`the Worker: ${(gzipBytes / 1_000).toFixed(1)} KB compressed, ${activeMs} ms of CPU to start`)
+  expect(gzipBytes).toBeLessThan(100_000)
+  expect(activeMs).toBeLessThan(50)
+})

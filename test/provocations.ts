@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto'
+import type { ErrorCode } from '#contract/errors.ts'
+import { newId } from '#contract/ids.ts'
+import { checkedFetch } from './checked-fetch.ts'
+import { cell } from './harness.ts'
+import type { Stage } from './stage.ts'
+import { type Call, requestOf, validCall, withBody, withHeaders } from './valid-call.ts'
+
+/** Makes a route answer with a code, through an edge, and hands the answer back. It was held to the contract by then. */
+export type Provocation = (stage: Stage, call: Call) => Promise<Response>
+
+const send = (edgeUrl: string, call: Call): Promise<Response> => checkedFetch(requestOf(edgeUrl, call))
+
+/** The valid call, spoilt in one way. */
+const spoilt =
+  (spoil: (call: Call) => Call): Provocation =>
+  (stage, call) =>
+    send(stage.world.edgeUrl, spoil(call))
+
+/** An example of the same route with other parts. */
+const instead =
+  (over: (stage: Stage) => Parameters<typeof validCall>[2] | Promise<Parameters<typeof validCall>[2]>): Provocation =>
+  async (stage, call) =>
+    send(stage.world.edgeUrl, validCall(stage, call.name, await over(stage)))
+
+const wrongKey: Readonly<Record<string, Record<string, string>>> = {
+  client: { 'x-api-key': 'pk_wrong' },
+  server: { authorization: 'Bearer sk_wrong' },
+  operator: { authorization: 'Bearer ok_wrong' },
+}
+
+const withoutCredentials = (call: Call) => withHeaders(call, { authorization: undefined, 'x-api-key': undefined })
+
+/** What one code takes on any route that can answer it. */
+export const byCode: { readonly [Code in ErrorCode]?: Provocation } = {
+  unauthenticated: spoilt(withoutCredentials),
+  key_invalid: spoilt((call) => withHeaders(call, wrongKey[call.route.access] ?? {})),
+  token_invalid: spoilt((call) => withHeaders(call, { authorization: 'Bearer not.a.token' })),
+  token_expired: async (stage, call) =>
+    send(stage.world.edgeUrl, withHeaders(call, { authorization: `Bearer ${await stage.expiredToken()}` })),
+  origin_not_allowed: spoilt((call) => withHeaders(call, { origin: 'https://evil.example' })),
+  malformed_json: spoilt((call) => withBody(call, '{"')),
+  invalid_request: spoilt((call) =>
+    call.route.body ? withBody(call, '{"noSuchMember":1}') : { ...call, path: call.route.path.replace(/\{\w+\}/, '!') },
+  ),
+  body_too_large: spoilt((call) => withBody(call, JSON.stringify({ text: 'x'.repeat(65_536) }))),
+  unsupported_media_type: spoilt((call) => withHeaders(call, { 'content-type': 'text/plain' })),
+  headers_too_large: spoilt((call) => withHeaders(call, { 'x-padding': 'x'.repeat(8_192) })),
+  idempotency_key_missing: spoilt((call) => withHeaders(call, { 'idempotency-key': undefined })),
+  idempotency_key_invalid: spoilt((call) => withHeaders(call, { 'idempotency-key': 'white space' })),
+  idempotency_mismatch: async (stage, call) => {
+    await send(stage.world.edgeUrl, call)
+    return send(stage.world.edgeUrl, withBody(call, `${call.body} `))
+  },
+  idempotency_in_flight: (stage, call) => stage.whileKeyIsTaken(call, () => send(stage.world.edgeUrl, call)),
+  too_many_requests: async (stage, call) => {
+    // Others of this address have been served by now. A third time, because the seconds may have begun anew.
+    const answers = []
+    for (let time = 0; time < 3; time++) answers.push(await send(stage.edges.strict, call))
+    return answers.find(({ status }) => status === 429) ?? Response.json(answers.map(({ status }) => status))
+  },
+  unavailable: (stage, call) => send(stage.edges.closed, call),
+  deadline_exceeded: (stage, call) =>
+    // A route that is cached must not be answered from a copy.
+    send(stage.edges.silent, call.route.params ? validCall(stage, call.name, { params: unknownPlayer() }) : call),
+  internal: (stage, call) => send(stage.edges.broken, call),
+  misdirected: (stage, call) =>
+    send(stage.edges.silent, withHeaders(call, { 'x-request-id': `misdirect-${randomUUID()}` })),
+}
+
+const unknownPlayer = () => ({ playerId: newId('player', cell, Date.now()) })
+
+const changes = (...list: readonly (readonly [currency: string, amount: number])[]) => ({
+  body: { changes: list.map(([currency, amount]) => ({ currency, amount })), reason: 'test' },
+})
+
+const unknownFile = instead(() => ({ params: { file: 'nothing.md' } }))
+
+const asDeletedPlayer: Provocation = async (stage, call) => {
+  const { playerId, accessToken } = await stage.world.signIn()
+  const { sql } = stage.world
+  for (const name of ['sessions', 'credentials', 'wallets', 'players'])
+    await sql`delete from ${sql(name)} where player_id = ${playerId}`
+  return send(stage.world.edgeUrl, withHeaders(call, { authorization: `Bearer ${accessToken}` }))
+}
+
+/** What a code takes on one route; goes before `byCode`. */
+export const byRoute: Readonly<Record<string, Provocation>> = {
+  'signInWithDevice not_found': instead(() => ({ body: { deviceId: randomUUID(), create: false } })),
+  'refreshSession refresh_token_invalid': instead(() => ({ body: { refreshToken: 'rt.guessed' } })),
+  'refreshSession refresh_token_reused': instead(async ({ world }) => {
+    const { refreshToken, client } = await world.signIn()
+    const { body } = await client.refreshSession({ body: { refreshToken } })
+    await client.refreshSession({ body: { refreshToken: body.refreshToken } })
+    // An edge signs with the machine's time, so the past is moved away instead of the core's clock.
+    const sessionId = refreshToken.split('.')[1] ?? ''
+    await world.sql`update sessions set used_at_ms = array(select t - 60000 from unnest(used_at_ms) t)
+      where session_id = ${sessionId}`
+    return { body: { refreshToken } }
+  }),
+  'getOwnProfile not_found': asDeletedPlayer,
+  'getWallet not_found': asDeletedPlayer,
+  'getProfile not_found': instead(() => ({ params: unknownPlayer() })),
+  'createWalletTransaction not_found': instead(() => ({ params: unknownPlayer() })),
+  'createWalletTransaction insufficient_funds': instead(() => changes(['gems', -1])),
+  'createWalletTransaction balance_cap_exceeded': instead(() => changes(['gems', 1_000_001])),
+  'createWalletTransaction currency_unknown': instead(() => changes(['shells', 1])),
+  'getDocsFile not_found': unknownFile,
+  'getErrorPage not_found': unknownFile,
+}

@@ -1,0 +1,93 @@
+import { parseNamedKeys } from '#contract/edge-request.ts'
+import { newId } from '#contract/ids.ts'
+import { Fault, problemContentType, problemText } from '#contract/problem.ts'
+import { firstToken } from '#core/auth/refresh-token.ts'
+import { createSessionIssuer } from '#core/auth/session-issuer.ts'
+import { createSecrets } from '#core/secrets.ts'
+import { createSignerSource } from '#core/signing-keys.ts'
+import { freePort } from '#infra/local/ports.ts'
+import { isDocument, passDocument, startExtraEdge, startStandIn } from './extra-edge.ts'
+import { cell, startWorld } from './harness.ts'
+import type { Call, Cast } from './valid-call.ts'
+
+/** A world, and beside its edge four others that something ails. */
+export type Stage = Cast & {
+  readonly edges: {
+    /** Its core is gone, and was never there. */
+    readonly closed: string
+    /** It has documents. Its core never answers, or, to a request whose id begins with `misdirect-`, names another cell. */
+    readonly silent: string
+    /** Its core fails, documents are not what they should be, and there are no files. */
+    readonly broken: string
+    /** It serves each caller once in ten seconds. */
+    readonly strict: string
+  }
+  /** An access token that we signed, and that was good an hour ago. */
+  expiredToken(): Promise<string>
+  /** Does something while another call holds the idempotency key of this one. */
+  whileKeyIsTaken<T>(call: Call, work: () => Promise<T>): Promise<T>
+  stop(): Promise<void>
+}
+
+const otherCell = 'us1'
+
+export const startStage = async (): Promise<Stage> => {
+  const world = await startWorld()
+  const player = await world.signIn()
+  const silentCore = await startStandIn((request, response) => {
+    if (isDocument(request)) return void passDocument(world, request, response)
+    const requestId = String(request.headers['x-request-id'])
+    if (!requestId.startsWith('misdirect-')) return
+    const named = request.headers['perigee-cell'] === cell ? otherCell : cell
+    const fault = new Fault('misdirected', { extras: { cell: named } })
+    response.writeHead(421, { 'content-type': problemContentType }).end(problemText(fault, requestId))
+  })
+  const brokenCore = await startStandIn((request, response) => {
+    if (isDocument(request)) return void response.end('{}')
+    const text = problemText(new Fault('internal'), String(request.headers['x-request-id']))
+    response.writeHead(500, { 'content-type': problemContentType }).end(text)
+  })
+  const [closed, silent, broken, strict] = await Promise.all([
+    startExtraEdge(world, { cores: { [cell]: `http://127.0.0.1:${await freePort()}` } }),
+    startExtraEdge(world, { cores: { [cell]: silentCore.url, [otherCell]: silentCore.url } }),
+    startExtraEdge(world, { cores: { [cell]: brokenCore.url }, assets: false }),
+    startExtraEdge(world, { cores: { [cell]: world.coreUrl }, limit: 1 }),
+  ])
+
+  const expiredToken = async () => {
+    const secrets = createSecrets(parseNamedKeys(world.secrets.masterKeys))
+    const signer = createSignerSource(world.database.db, secrets)
+    const now = new Date(Date.now() - 3_600_000)
+    const sessionId = newId('session', cell, now.getTime())
+    const owner = { playerId: player.playerId, sessionId, epoch: 0, now }
+    const issuer = createSessionIssuer({ cell, issuer: world.edgeUrl, secrets, signer })
+    return (await issuer.issue(owner, firstToken(secrets, sessionId))).accessToken
+  }
+
+  const principalOf = async ({ route }: Call): Promise<string> => {
+    if (route.access === 'player') return `player:${player.playerId}`
+    const [key] = await world.sql`select key_id from api_keys where kind = ${route.access}`
+    return `key:${key?.key_id}`
+  }
+
+  const whileKeyIsTaken: Stage['whileKeyIsTaken'] = async (call, work) => {
+    const name = `${await principalOf(call)} ${call.headers['idempotency-key']}`
+    return world.sql.begin(async (tx) => {
+      await tx`select pg_advisory_xact_lock(hashtextextended(${name}::text, 0))`
+      return work()
+    }) as ReturnType<typeof work>
+  }
+
+  return {
+    world,
+    player,
+    edges: { closed: closed.url, silent: silent.url, broken: broken.url, strict: strict.url },
+    expiredToken,
+    whileKeyIsTaken,
+    stop: async () => {
+      await Promise.all([closed, silent, broken, strict].map((edge) => edge.stop()))
+      await Promise.all([silentCore.stop(), brokenCore.stop()])
+      await world.stop()
+    },
+  }
+}

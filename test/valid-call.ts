@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto'
+import { fill, type Route } from '#contract/route.ts'
+import { routes } from '#contract/routes.ts'
+import type { SignedIn, World } from './harness.ts'
+
+/** A request to a route, in parts that a test can spoil. */
+export type Call = {
+  readonly name: string
+  readonly route: Route
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | undefined
+}
+
+/** Who is there to call and to be called upon. */
+export type Cast = { readonly world: World; readonly player: SignedIn }
+
+type Example = { readonly params?: Readonly<Record<string, string>>; readonly body?: unknown }
+
+/** What the routes need that take something. A route that takes nothing needs no example. */
+const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
+  signInWithDevice: () => ({ body: { deviceId: randomUUID() } }),
+  refreshSession: ({ player }) => ({ body: { refreshToken: player.refreshToken } }),
+  updateOwnProfile: () => ({ body: { displayName: 'Ada' } }),
+  getProfile: ({ player }) => ({ params: { playerId: player.playerId } }),
+  createWalletTransaction: ({ player }) => ({
+    params: { playerId: player.playerId },
+    body: { changes: [{ currency: 'coins', amount: 1 }], reason: 'test' },
+  }),
+  getDocsFile: () => ({ params: { file: 'swagger-ui.css' } }),
+  getErrorPage: () => ({ params: { file: 'not_found.md' } }),
+}
+
+export const table: readonly (readonly [name: string, route: Route])[] = Object.entries<Route>(routes)
+
+/** A call that succeeds. @throws Error for a route that takes something and has no example */
+export const validCall = (cast: Cast, name: string, over: Example = {}): Call => {
+  const route = table.find(([known]) => known === name)?.[1]
+  if (!route) throw new Error(`the table has no route ${name}`)
+  const example = { ...examples[name]?.(cast), ...over }
+  if ((route.params && !example.params) || (route.body && !example.body))
+    throw new Error(`${name} takes something: give it an example in test/valid-call.ts`)
+  const writes = route.delivery.kind === 'forwarded' && route.delivery.idempotencyKey !== 'none'
+  return {
+    name,
+    route,
+    path: fill(route.path, example.params ?? {}),
+    headers: {
+      ...credentialsOf(cast, route),
+      ...(writes ? { 'idempotency-key': randomUUID() } : {}),
+      ...(route.body ? { 'content-type': 'application/json' } : {}),
+    },
+    body: example.body === undefined ? undefined : JSON.stringify(example.body),
+  }
+}
+
+const credentialsOf = ({ world, player }: Cast, { access }: Route): Record<string, string> => {
+  switch (access) {
+    case 'public':
+      return {}
+    case 'client':
+      return { 'x-api-key': world.keys.publishable }
+    case 'player':
+      return { authorization: `Bearer ${player.accessToken}` }
+    case 'server':
+      return { authorization: `Bearer ${world.keys.server}` }
+    case 'operator':
+      return { authorization: `Bearer ${world.keys.operator}` }
+  }
+}
+
+/** A call with other headers; undefined takes one away. */
+export const withHeaders = (call: Call, changes: Readonly<Record<string, string | undefined>>): Call => {
+  const headers = Object.entries({ ...call.headers, ...changes })
+  return { ...call, headers: Object.fromEntries(headers.flatMap(([k, v]) => (v === undefined ? [] : [[k, v]]))) }
+}
+
+export const withBody = (call: Call, body: string): Call => ({ ...call, body })
+
+export const requestOf = (baseUrl: string, { route, path, headers, body }: Call): Request =>
+  new Request(baseUrl + path, { method: route.method, headers, ...(body === undefined ? {} : { body }) })
