@@ -12,6 +12,9 @@ const keyTrustMs = 1_000
 /** Keys that are remembered. A deployment has tens. */
 const keysMax = 1_000
 
+/** Our own keys are far shorter. */
+const bearerPattern = /^Bearer (\S{1,256})$/i
+
 const accessOf: Record<Access, readonly Principal['kind'][]> = {
   public: ['public', 'client', 'player', 'server', 'operator'],
   client: ['client'],
@@ -50,8 +53,10 @@ export const createPrincipalReader = (db: Db): PrincipalReader => {
     const stated = parsePrincipal(header(edgeHeaders.principal) ?? '')
     if (!stated || !accessOf[access].includes(stated.kind)) throw new Fault('unauthenticated')
     if (stated.kind !== 'server' && stated.kind !== 'operator') return stated
-    const bearer = /^Bearer (\S{1,256})$/i.exec(header('authorization') ?? '')?.[1]
-    if (!bearer) throw new Fault('unauthenticated')
+    const authorization = header('authorization')
+    if (!authorization) throw new Fault('unauthenticated')
+    const bearer = bearerPattern.exec(authorization)?.[1]
+    if (!bearer) throw new Fault('key_invalid')
     const { keyId, role } = await findKey(stated.kind, bearer, now.getTime())
     return stated.kind === 'server' ? { kind: 'server', keyId } : { kind: 'operator', keyId, role: role ?? 'viewer' }
   }

@@ -66,7 +66,7 @@ export const listApiKeys = (db: Db): Promise<ApiKeyRow[]> => db.select().from(ap
 
 /** Every signing key, oldest first. */
 export const listSigningKeys = (db: Db): Promise<SigningKeyRow[]> =>
-  db.select().from(signingKeys).orderBy(signingKeys.keyId)
+  db.select().from(signingKeys).orderBy(signingKeys.createdAt, signingKeys.keyId)
 
 /** Revokes a key of either table. False when there is none or it was revoked before. */
 export const revokeKey = async (db: Db, keyId: KeyId, now: Date): Promise<boolean> => {

@@ -25,7 +25,7 @@ const freshMs = 10_000
 const waitMs = 60_000
 /** A last good document is kept in the data centre for this long, for isolates that start while the core is gone. */
 const keptSeconds = 86_400
-const fetchBudgetMs = 1_000
+const fetchBudgetMs = 2_000
 
 type Held<Name extends DocumentName> = Document<Name> & { readonly fetchedAt: number }
 

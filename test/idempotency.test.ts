@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { PlayerId } from '#contract/ids.ts'
+import { newId, type PlayerId } from '#contract/ids.ts'
 import { createApiKey } from '#core/api-keys.ts'
 import { fingerprintOf } from '#core/request.ts'
+import type { SetRow } from '#db/idempotency.ts'
+import { moveStatement } from '#db/value.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { startChild, untilReady } from '#infra/local/process.ts'
 import { checkedFetch } from './checked-fetch.ts'
@@ -171,41 +173,88 @@ test('two core processes that write to one wallet all the time lose nothing of w
   })
 })
 
-test('an answer that another process commits while this one looks is found, whatever the moment', async () => {
+const principalOfServer = async (): Promise<string> => {
+  const [row] = await world.sql`select key_id from api_keys where kind = 'server' and name = 'test'`
+  return `key:${row?.key_id}`
+}
+
+const earlierAnswer = (key: string) => `the first answer to ${key}`
+
+const fingerprintOfCall = ({ method, path, body }: CoreCall): string => {
+  const bytes = new TextEncoder().encode(body)
+  return fingerprintOf({ method, target: path, header: () => undefined, params: {}, query: {}, body: bytes })
+}
+
+/** What another process does: it holds keys and claims them with its answers; `commit` makes that visible. */
+const claimElsewhere = async (claims: readonly { readonly key: string; readonly fingerprint: string }[]) => {
+  const principal = await principalOfServer()
+  const held = Promise.withResolvers<void>()
+  const released = Promise.withResolvers<void>()
+  const transaction = world.sql.begin(async (tx) => {
+    for (const { key, fingerprint } of claims) {
+      await tx`select pg_advisory_xact_lock(hashtextextended(${principal}::text || ' ' || ${key}::text, 0))`
+      await tx`insert into idempotency_claims (principal, key, fingerprint, status, content_type, body, moved, created_at)
+        values (${principal}, ${key}, ${fingerprint}, 200, 'text/plain', ${earlierAnswer(key)}, '[]', now())`
+    }
+    held.resolve()
+    await released.promise
+  })
+  await held.promise
+  return {
+    commit: async () => {
+      released.resolve()
+      await transaction
+    },
+  }
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+test('a call under a key that another process has in hand waits for that answer and replays it', async () => {
   const players = await signInMany(16)
-  const [key] = await world.sql`select key_id from api_keys where kind = 'server' and name = 'test'`
-  const principal = `key:${key?.key_id}`
-  const text = (key: string) => `the first answer to ${key}`
-  for (let round = 0; round < 40; round++) {
-    const calls = players.map(({ playerId }) => grantCall(playerId, randomUUID()))
-    const { promise: committed, resolve: commit } = Promise.withResolvers<void>()
-    const { promise: held, resolve: hold } = Promise.withResolvers<void>()
-    // What another process does: it holds the keys, claims them with its answers, and commits at a moment of its own.
-    const other = world.sql.begin(async (tx) => {
-      for (const call of calls) {
-        const key = call.headers?.['idempotency-key'] ?? ''
-        const body = new TextEncoder().encode(call.body)
-        const parts = { method: call.method, target: call.path, header: () => undefined, params: {}, query: {}, body }
-        await tx`select pg_advisory_xact_lock(hashtextextended(${principal}::text || ' ' || ${key}::text, 0))`
-        await tx`insert into idempotency_claims (principal, key, fingerprint, status, content_type, body, moved, created_at)
-          values (${principal}, ${key}, ${fingerprintOf(parts)}, 200, 'text/plain', ${text(key)}, '[]', now())`
-      }
-      hold()
-      await committed
-    })
-    await held
-    const answers = Promise.all(calls.map(async (call) => sentOf(await world.askCore(call))))
-    await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 10))
-    commit()
-    await other
-    for (const [at, sent] of (await answers).entries())
-      expect(sent).toMatchObject({
-        status: 200,
-        replayed: true,
-        text: text(calls[at]?.headers?.['idempotency-key'] ?? ''),
-      })
+  for (let round = 0; round < 10; round++) {
+    const calls = players.map(({ playerId }) => ({ key: randomUUID(), playerId }))
+    const asked = calls.map(({ key, playerId }) => ({ key, call: grantCall(playerId, key) }))
+    const other = await claimElsewhere(asked.map(({ key, call }) => ({ key, fingerprint: fingerprintOfCall(call) })))
+    const answers = Promise.all(
+      asked.map(async ({ key, call }) => ({ key, sent: await sentOf(await world.askCore(call)) })),
+    )
+    await pause(Math.random() * 60)
+    await other.commit()
+    for (const { key, sent } of await answers)
+      expect(sent).toMatchObject({ status: 200, replayed: true, text: earlierAnswer(key) })
   }
   for (const { playerId } of players) expect(await effectsOn(playerId)).toEqual(untouched)
+})
+
+test('a claim that commits after a statement’s snapshot and before its look has that statement do nothing', async () => {
+  const players = await signInMany(4)
+  const principal = await principalOfServer()
+  let raced = 0
+  let rounds = 0
+  // The moment is a fraction of a millisecond wide, so it is looked for until it was met often enough.
+  while (raced < 5 && rounds < 400) {
+    rounds++
+    const commands = players.map(({ playerId }) => ({ playerId, key: randomUUID() }))
+    const other = await claimElsewhere(commands.map(({ key }) => ({ key, fingerprint: 'same' })))
+    const looking = commands.map(async ({ playerId, key }) => {
+      for (let outcome = 'busy'; outcome !== 'replayed'; ) {
+        const ids = { transactionId: newId('transaction', cell, Date.now()), eventId: newId('event', cell, Date.now()) }
+        const input = JSON.stringify({ playerId, ...ids, reason: 'test', changes: [{ currency: 'coins', amount: 10 }] })
+        const parameters = [[principal], [key], ['same'], [input], [randomUUID()], ['00-0-0-01'], String(Date.now())]
+        const [row] = await world.database.statement<SetRow>(moveStatement, parameters)
+        outcome = row?.outcome ?? 'none'
+        expect(['busy', 'raced', 'replayed']).toContain(outcome)
+        if (outcome === 'raced') raced++
+      }
+    })
+    await pause(2 + Math.random() * 4)
+    await other.commit()
+    await Promise.all(looking)
+  }
+  expect(raced).toBeGreaterThanOrEqual(5)
+  for (const { playerId } of players) expect(await effectsOn(playerId)).toEqual(untouched)
+  console.log(`commits between snapshot and look: met ${raced} times in ${rounds} rounds, no effect`)
 })
 
 test('a key belongs to one request: another body or another player under it is 422 and has no effect', async () => {

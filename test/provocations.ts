@@ -105,6 +105,7 @@ export const byRoute: Readonly<Record<string, Provocation>> = {
   'createWalletTransaction insufficient_funds': instead(() => changes(['gems', -1])),
   'createWalletTransaction balance_cap_exceeded': instead(() => changes(['gems', 1_000_001])),
   'createWalletTransaction currency_unknown': instead(() => changes(['shells', 1])),
+  'getJwks deadline_exceeded': (stage, call) => send(stage.edges.mute, call),
   'getDocsFile not_found': unknownFile,
   'getErrorPage not_found': unknownFile,
 }

@@ -74,6 +74,24 @@ test('500 refreshes of one token at once, at the edge and at the core, are answe
   console.log(`refresh-race: 500 answers, 1 successor, ${Math.round(performance.now() - startedAt)} ms`)
 })
 
+test('a late twin of an earlier refresh never takes a session back to an older token', async () => {
+  const { token } = await signIn()
+  const links = 15
+  const twins: ReturnType<typeof refresh>[] = []
+  let newest = token
+  for (let at = 0; at < links; at++) {
+    // The first answer moves on at once; the other calls are under way while the next token is used already.
+    const calls = Array.from({ length: 6 }, () => refresh(newest))
+    twins.push(...calls)
+    const { status, answer } = await Promise.race(calls)
+    expect(status).toBe(200)
+    newest = answer
+  }
+  for (const { status } of await Promise.all(twins)) expect(status).toBe(200)
+  expect(await sessionOf(token)).toEqual({ generation: links, revoked: false })
+  expect((await refresh(newest)).status).toBe(200)
+})
+
 test('an answer that never arrives changes nothing: the same token gets the same successor and the session goes on', async () => {
   const { refreshToken } = await world.signIn()
   const call = authCall('/v1/auth/refresh', { refreshToken })

@@ -10,13 +10,15 @@ import { isDocument, passDocument, startExtraEdge, startStandIn } from './extra-
 import { cell, startWorld } from './harness.ts'
 import type { Call, Cast } from './valid-call.ts'
 
-/** A world, and beside its edge four others that something ails. */
+/** A world, and beside its edge five others that something ails. */
 export type Stage = Cast & {
   readonly edges: {
     /** Its core is gone, and was never there. */
     readonly closed: string
     /** It has documents. Its core never answers, or, to a request whose id begins with `misdirect-`, names another cell. */
     readonly silent: string
+    /** Its core never answers, and never did. */
+    readonly mute: string
     /** Its core fails, documents are not what they should be, and there are no files. */
     readonly broken: string
     /** It serves each caller once in ten seconds. */
@@ -42,14 +44,16 @@ export const startStage = async (): Promise<Stage> => {
     const fault = new Fault('misdirected', { extras: { cell: named } })
     response.writeHead(421, { 'content-type': problemContentType }).end(problemText(fault, requestId))
   })
+  const muteCore = await startStandIn(() => {})
   const brokenCore = await startStandIn((request, response) => {
     if (isDocument(request)) return void response.end('{}')
     const text = problemText(new Fault('internal'), String(request.headers['x-request-id']))
     response.writeHead(500, { 'content-type': problemContentType }).end(text)
   })
-  const [closed, silent, broken, strict] = await Promise.all([
+  const [closed, silent, mute, broken, strict] = await Promise.all([
     startExtraEdge(world, { cores: { [cell]: `http://127.0.0.1:${await freePort()}` } }),
     startExtraEdge(world, { cores: { [cell]: silentCore.url, [otherCell]: silentCore.url } }),
+    startExtraEdge(world, { cores: { [cell]: muteCore.url } }),
     startExtraEdge(world, { cores: { [cell]: brokenCore.url }, assets: false }),
     startExtraEdge(world, { cores: { [cell]: world.coreUrl }, limit: 1 }),
   ])
@@ -81,12 +85,12 @@ export const startStage = async (): Promise<Stage> => {
   return {
     world,
     player,
-    edges: { closed: closed.url, silent: silent.url, broken: broken.url, strict: strict.url },
+    edges: { closed: closed.url, silent: silent.url, mute: mute.url, broken: broken.url, strict: strict.url },
     expiredToken,
     whileKeyIsTaken,
     stop: async () => {
-      await Promise.all([closed, silent, broken, strict].map((edge) => edge.stop()))
-      await Promise.all([silentCore.stop(), brokenCore.stop()])
+      await Promise.all([closed, silent, mute, broken, strict].map((edge) => edge.stop()))
+      await Promise.all([silentCore, muteCore, brokenCore].map((core) => core.stop()))
       await world.stop()
     },
   }
