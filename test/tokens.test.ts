@@ -193,6 +193,8 @@ test('over five changes of the signing key, with sign-ins going on, no token tha
     // Each in a millisecond of its own, for keys are ordered by their ids; and in an hour, so that none is used unasked.
     keyIds.push(await createSigningKey(db, { secrets, cell, now: new Date(Date.now() + 3_600_000 + at) }))
   }
+  // The key that the world began with is older than all of them.
+  await world.sql`update signing_keys set created_at = now() - interval '1 hour' where not key_id = any(${keyIds})`
   const rows = await listSigningKeys(db)
   const newest = rows.find(({ keyId }) => keyId === keyIds[4]) ?? signingKey
   const early = await sign({ header: { kid: newest.keyId }, key: await privateKeyOf(newest) })
