@@ -12,6 +12,9 @@ export const deviceIdSchema = z
   .refine((text) => bytes(text) >= 10 && bytes(text) <= 128, 'must be 10 to 128 bytes')
   .refine((text) => text.isWellFormed(), 'not well-formed text')
 
+/** `aud` of access tokens: they are for Perigee's edge and nobody else. */
+export const accessTokenAudience = 'perigee'
+
 const sessionShape = {
   /** ES256 JWT, ten minutes. */
   accessToken: z.string(),

@@ -16,6 +16,9 @@ export const edgeHeaders = {
   moved: 'perigee-moved',
 } as const
 
+/** A body at the most, bytes. */
+export const bodyBytesMax = 65_536
+
 /** How far the clocks of edge and core may differ, milliseconds. A replay inside it meets its own idempotency key. */
 export const skewMaxMs = 30_000
 

@@ -28,7 +28,6 @@ export const errors = define({
   key_invalid: { status: 401, title: 'The API key is not valid', retryable: false },
   refresh_token_invalid: { status: 401, title: 'The refresh token is not valid', retryable: false },
   refresh_token_reused: { status: 401, title: 'The refresh token was used before', retryable: false },
-  forbidden: { status: 403, title: 'These credentials may not do this', retryable: false },
   origin_not_allowed: { status: 403, title: 'The key does not allow this web origin', retryable: false },
   not_found: { status: 404, title: 'There is nothing here that you may see', retryable: false },
   method_not_allowed: { status: 405, title: 'The path does not take this method', retryable: false },

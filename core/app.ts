@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { Hono, type Context as HonoContext } from 'hono'
-import { edgeHeaders, type NamedKey } from '#contract/edge-request.ts'
+import { bodyBytesMax, edgeHeaders, type NamedKey } from '#contract/edge-request.ts'
 import { idempotencyKeyOf } from '#contract/idempotency.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault, problemContentType, problemText, retryAfterOf } from '#contract/problem.ts'
@@ -13,7 +13,7 @@ import { documents, isDocumentName } from './document.ts'
 import { verifyEdgeSignature } from './edge-signature.ts'
 import { Absent, type Handler, type Reply } from './handler.ts'
 import { type PrincipalReader, principalName, requireLiveSession } from './principal.ts'
-import { bodyBytesMax, deadlineOf, fingerprintOf, parseInput, type RawRequest } from './request.ts'
+import { deadlineOf, fingerprintOf, parseInput, type RawRequest } from './request.ts'
 import type { Write } from './write.ts'
 
 export type AppOptions = {

@@ -1,10 +1,8 @@
-import { edgeHeaders } from '#contract/edge-request.ts'
+import { bodyBytesMax, edgeHeaders } from '#contract/edge-request.ts'
 import { Fault, type InputError, inputErrorsOf } from '#contract/problem.ts'
 import type { Route } from '#contract/route.ts'
 import { sha256 } from './secrets.ts'
 
-/** A body at the most, bytes. */
-export const bodyBytesMax = 65_536
 /** Arrays and objects inside each other: deeper ones exist only to exhaust the stack of whoever walks them. */
 const depthMax = 32
 

@@ -1,4 +1,4 @@
-import type { EdgePrincipal } from '#contract/edge-request.ts'
+import { bodyBytesMax, type EdgePrincipal } from '#contract/edge-request.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Route } from '#contract/route.ts'
@@ -59,9 +59,6 @@ export const checkHeaders = (headers: Headers): void => {
   for (const [name, value] of headers) size += name.length + value.length
   if (size > headerBytesMax) throw new Fault('headers_too_large', { extras: { limitBytes: headerBytesMax } })
 }
-
-/** A body at the most, bytes. */
-const bodyBytesMax = 65_536
 
 /** The whole body, which is not read further than its bound. @throws Fault `body_too_large` */
 export const readBody = async (request: Request): Promise<Uint8Array> => {

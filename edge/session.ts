@@ -1,5 +1,6 @@
 import { createLocalJWKSet, errors as joseErrors, jwtVerify } from 'jose'
 import * as z from 'zod'
+import { accessTokenAudience } from '#contract/auth.ts'
 import type { EdgePrincipal } from '#contract/edge-request.ts'
 import { cellSchema, playerIdSchema, sessionIdSchema } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
@@ -19,7 +20,6 @@ const claimsSchema = z.object({
   exp: z.number(),
 })
 
-export const audience = 'perigee'
 /** Clocks of signer and edge differ by less. */
 const clockToleranceSeconds = 5
 /** Tokens that an isolate remembers, about a kilobyte each. */
@@ -48,7 +48,7 @@ export const createVerifySession = ({
     const options = {
       algorithms: ['ES256'],
       issuer,
-      audience,
+      audience: accessTokenAudience,
       clockTolerance: clockToleranceSeconds,
       requiredClaims: ['exp', 'sub'],
     }

@@ -191,7 +191,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'audience',
     file: 'edge/session.ts',
-    find: '\n      audience,',
+    find: '\n      audience: accessTokenAudience,',
     replace: '',
     test: tokens,
     testName: 'a token of our own key is refused',

@@ -1,5 +1,5 @@
 import { SignJWT } from 'jose'
-import type { Session } from '#contract/auth.ts'
+import { accessTokenAudience, type Session } from '#contract/auth.ts'
 import { type Cell, newId, type PlayerId, type SessionId } from '#contract/ids.ts'
 import type { Secrets } from '#core/secrets.ts'
 import type { Signer } from '#core/signing-keys.ts'
@@ -11,8 +11,6 @@ import { encodeToken, firstToken, type RefreshToken, tokenHash } from './refresh
 export const accessLifeMs = 10 * 60_000
 /** A session that is not refreshed for this long ends. Long enough for a player to skip a season. */
 export const sessionLifeMs = 90 * 24 * 3_600_000
-
-export const audience = 'perigee'
 
 /** Who a session is for, and when. */
 export type SessionOwner = { readonly playerId: PlayerId; readonly epoch: number; readonly now: Date }
@@ -40,7 +38,7 @@ export const createSessionIssuer = (options: {
       .setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid: keyId })
       .setSubject(playerId)
       .setIssuer(issuer)
-      .setAudience(audience)
+      .setAudience(accessTokenAudience)
       .setIssuedAt(now)
       .setExpirationTime(accessExpiresAt)
       .sign(key)
