@@ -1,12 +1,16 @@
 import * as z from 'zod'
 import { playerIdSchema } from './ids.ts'
 import { cached, defineRoute, direct, forwarded } from './route.ts'
-import { metadataSchema, textSchema, timeSchema } from './scalars.ts'
+import { isPrintable, metadataSchema, textSchema, timeSchema } from './scalars.ts'
 
 /** What people see: 1 to 32 characters. */
 export const displayNameSchema = textSchema({ min: 1, max: 32 })
 
-const avatarUrlSchema = z.url({ protocol: /^https$/ }).max(512)
+/** A URL parser passes over control characters; a database does not. */
+const avatarUrlSchema = z
+  .url({ protocol: /^https$/ })
+  .max(512)
+  .refine(isPrintable, 'not printable')
 const countrySchema = z.string().regex(/^[A-Z]{2}$/, 'not an ISO 3166-1 alpha-2 code')
 const languageSchema = z
   .string()

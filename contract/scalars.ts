@@ -8,16 +8,18 @@ export const balanceSchema = z.int().nonnegative()
 
 const unprintable = /[\p{Cc}\p{Cs}]/u
 
+/** Control characters (Postgres refuses NUL, logs break on the others) and halves of a surrogate pair are not printable. */
+export const isPrintable = (text: string): boolean => !unprintable.test(text)
+
 /**
- * Text that a person reads: `min` to `max` characters (UTF-16 units), no control characters (Postgres refuses NUL,
- * logs break on the others), no half of a surrogate pair, no space at either end.
+ * Text that a person reads: `min` to `max` characters (UTF-16 units), printable, no space at either end.
  */
 export const textSchema = ({ min, max }: { readonly min: number; readonly max: number }) =>
   z
     .string()
     .min(min)
     .max(max)
-    .refine((text) => !unprintable.test(text), 'control characters and lone surrogates are not allowed')
+    .refine(isPrintable, 'control characters and lone surrogates are not allowed')
     .refine((text) => text.trim() === text, 'no white space at the start or the end')
 
 /** A currency's code, as declared by the deployment. */

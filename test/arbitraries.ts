@@ -63,8 +63,9 @@ const arbitraryOf = (schema: JsonSchema, defs: Readonly<Record<string, JsonSchem
 
 const objects = (schema: JsonSchema, inner: (part: JsonSchema) => fc.Arbitrary<unknown>): fc.Arbitrary<unknown> => {
   const { properties = {}, required = [], additionalProperties } = schema
-  const known = Object.entries(properties).map(([name, part]) => [name, inner(part)])
-  const record = fc.record(Object.fromEntries(known), { requiredKeys: [...required] })
+  const members: Record<string, fc.Arbitrary<unknown>> = {}
+  for (const [name, part] of Object.entries(properties)) members[name] = inner(part)
+  const record = fc.record(members, { requiredKeys: [...required] })
   if (additionalProperties !== true) return record
   return fc
     .tuple(record, fc.dictionary(fc.string(), fc.jsonValue(), { maxKeys: 4 }))
