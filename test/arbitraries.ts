@@ -115,21 +115,22 @@ const strange: fc.Arbitrary<unknown> = fc.oneof(
   fc.jsonValue(),
 )
 
-/** A value with one thing changed somewhere in it: a member dropped, added, or replaced by something strange. */
+/** A value with one thing changed somewhere in it: a member dropped, added, or something strange in its place or at its end. */
 export const spoilt = (values: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
   fc
     .tuple(
       values,
       fc.array(fc.nat(20), { maxLength: 4 }),
-      fc.constantFrom('drop', 'add', 'replace'),
+      fc.constantFrom('drop', 'add', 'replace', 'append'),
       strange,
       fc.string(),
     )
     .map(([value, way, kind, by, name]) => spoil(value, way, { kind, by, name }))
 
-type Change = { readonly kind: 'drop' | 'add' | 'replace'; readonly by: unknown; readonly name: string }
+type Change = { readonly kind: 'drop' | 'add' | 'replace' | 'append'; readonly by: unknown; readonly name: string }
 
 const spoil = (value: unknown, way: readonly number[], change: Change): unknown => {
+  if (typeof value === 'string' && change.kind === 'append') return `${value}${change.by}`
   if (typeof value !== 'object' || value === null) return change.by
   const isList = Array.isArray(value)
   const entries: [string, unknown][] = Object.entries(value)
@@ -140,6 +141,7 @@ const spoil = (value: unknown, way: readonly number[], change: Change): unknown 
   const here = entries[at]
   if (change.kind === 'add') return rebuild([...entries, [change.name, change.by]])
   if (!here) return change.by
-  if (rest.length > 0) return rebuild(entries.with(at, [here[0], spoil(here[1], rest, change)]))
+  if (rest.length > 0 || change.kind === 'append')
+    return rebuild(entries.with(at, [here[0], spoil(here[1], rest, change)]))
   return rebuild(change.kind === 'drop' ? entries.toSpliced(at, 1) : entries.with(at, [here[0], change.by]))
 }

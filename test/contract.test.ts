@@ -46,7 +46,7 @@ test.each(codes)('the page of %s says what the table says, and its example is su
   const { status, title, retryable, ...more } = errors[code]
   expect(/^# (.+)$/m.exec(page)?.[1]).toBe(code)
   expect(page).toContain(`**${status}** · ${retryable ? 'retryable' : 'not retryable'} · ${title}.`)
-  const example = JSON.parse(/```json\n([^]+?)```/.exec(page)?.[1] ?? 'null')
+  const example = JSON.parse(/```json\n([\s\S]+?)```/.exec(page)?.[1] ?? 'null')
   expect(problemSchema.parse(example)).toMatchObject({ type: problemType(code), title, status, code })
   z.object('extras' in more ? more.extras : {}).parse(example)
 })

@@ -138,7 +138,7 @@ const mutants: readonly Mutant[] = [
     find: ".for('no key update', { of: sessions })",
     replace: '',
     test: refresh,
-    testName: 'a late twin of an earlier refresh',
+    testName: 'who looks at a session while',
   },
   {
     name: 'refresh-token-tag',

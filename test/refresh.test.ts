@@ -5,6 +5,7 @@ import { parseNamedKeys } from '#contract/edge-request.ts'
 import { cellSchema, newId, type PlayerId, sessionIdSchema } from '#contract/ids.ts'
 import { encodeToken, firstToken } from '#core/auth/refresh-token.ts'
 import { createSecrets } from '#core/secrets.ts'
+import { lockSession, rotateSession } from '#db/sessions.ts'
 import { type CoreCall, eventually, signCoreCall, startWorld, type World } from './harness.ts'
 
 let world: World
@@ -90,6 +91,31 @@ test('a late twin of an earlier refresh never takes a session back to an older t
   for (const { status } of await Promise.all(twins)) expect(status).toBe(200)
   expect(await sessionOf(token)).toEqual({ generation: links, revoked: false })
   expect((await refresh(newest)).status).toBe(200)
+})
+
+test('who looks at a session while another changes it waits, and decides over what the other has left', async () => {
+  const { token } = await signIn()
+  const sessionId = sessionIdOf(token)
+  const { db } = world.database
+  const order: string[] = []
+  const looked = Promise.withResolvers<void>()
+  const first = db.transaction(async (tx) => {
+    await lockSession(tx, sessionId)
+    looked.resolve()
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    order.push('the first changes it')
+    await rotateSession(tx, sessionId, {
+      generation: 1,
+      tokenHash: '0'.repeat(64),
+      usedAtMs: [],
+      expiresAt: new Date(),
+    })
+  })
+  await looked.promise
+  const second = await db.transaction(async (tx) => lockSession(tx, sessionId))
+  order.push('the second sees it')
+  await first
+  expect([second?.generation, order]).toEqual([1, ['the first changes it', 'the second sees it']])
 })
 
 test('an answer that never arrives changes nothing: the same token gets the same successor and the session goes on', async () => {

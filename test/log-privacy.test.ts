@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { checkedFetch } from './checked-fetch.ts'
+import { startWorld, type World } from './harness.ts'
+import { requestOf, table, validCall, withBody, withHeaders } from './valid-call.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await startWorld()
+})
+afterAll(() => world?.stop())
+
+/** What must not be found in a log, by what it is. */
+const secrets = new Map<string, string>()
+const secret = (what: string, text: string): string => {
+  secrets.set(text, what)
+  return text
+}
+
+const expectSilence = () => {
+  expect(world.logLines.length).toBeGreaterThan(0)
+  for (const line of world.logLines)
+    for (const [text, what] of secrets) expect(line.includes(text), `${what} in: ${line}`).toBe(false)
+}
+
+const deviceId = () => secret('a device id', randomUUID())
+const displayName = () => secret('a display name', `Name ${randomUUID().slice(0, 12)}`)
+
+/** Every route once as it should be, and once with each part spoilt that could hold what is not to be told. */
+const callEverything = async () => {
+  const player = await world.signIn(deviceId())
+  secret('an access token', player.accessToken)
+  secret('a refresh token', player.refreshToken)
+  const send = async (request: Request) => (await checkedFetch(request)).text()
+  for (const [name] of table) {
+    const call = validCall({ world, player }, name)
+    const token = secret('a token in a query', randomUUID())
+    await send(requestOf(world.edgeUrl, { ...call, path: `${call.path}?access_token=${token}` }))
+    for (const header of ['authorization', 'x-api-key', 'cookie', 'idempotency-key', 'perigee-consistency'])
+      await send(
+        requestOf(world.edgeUrl, withHeaders(call, { [header]: secret(`a value of ${header}`, randomUUID()) })),
+      )
+    if (!call.route.body) continue
+    for (const body of [`{"deviceId":"${deviceId()}"`, `{"displayName":"${displayName()}\\u0000"}`, `"${deviceId()}"`])
+      await send(requestOf(world.edgeUrl, withBody(call, body)))
+  }
+  const { body } = await world.client().signInWithDevice({ body: { deviceId: deviceId(), displayName: displayName() } })
+  const refreshed = await world
+    .client()
+    .refreshSession({ body: { refreshToken: secret('a refresh token', body.refreshToken) } })
+  secret('an access token', refreshed.body.accessToken)
+  secret('a refresh token', refreshed.body.refreshToken)
+  await player.client.updateOwnProfile({ body: { displayName: displayName() } })
+  return player
+}
+
+test('no line of core or edge tells a token, a key, a device id or a name, while all is well or when a caller errs', async () => {
+  for (const key of Object.values(world.keys)) secret('an API key', key)
+  for (const keys of Object.values(world.secrets)) secret('a master or edge key', keys.replace(/^\w+:/, ''))
+  await callEverything()
+  expectSilence()
+  console.log(`log-privacy: ${secrets.size} secrets, ${world.logLines.length} lines, 0 found`)
+})
+
+const breakages = [
+  ['a table is gone', 'alter table players rename to players_gone', 'alter table players_gone rename to players'],
+  [
+    'a write breaks a constraint',
+    "alter table players add constraint test_name check (display_name not like 'Name%') not valid",
+    'alter table players drop constraint test_name',
+  ],
+  [
+    'a value has no place',
+    'alter table credentials alter column credential_hash type varchar(10) using left(credential_hash, 10)',
+    'alter table credentials alter column credential_hash type text',
+  ],
+  [
+    'the ledger refuses',
+    "alter table wallet_transactions add constraint test_reason check (reason not like 'Reason%') not valid",
+    'alter table wallet_transactions drop constraint test_reason',
+  ],
+] as const
+
+test.each(breakages)('nor when %s and the error is logged', async (_, damage, repair) => {
+  const player = await world.signIn()
+  const linesBefore = world.logLines.length
+  await world.sql.unsafe(damage)
+  const reason = secret('a reason', `Reason ${randomUUID()}`)
+  const server = world.client({ bearer: world.keys.server })
+  const results = await Promise.allSettled([
+    world.client().signInWithDevice({ body: { deviceId: deviceId(), displayName: displayName() } }),
+    world.client().refreshSession({ body: { refreshToken: secret('a refresh token', player.refreshToken) } }),
+    player.client.updateOwnProfile({
+      body: { displayName: displayName(), metadata: { secret: secret('metadata', randomUUID()) } },
+    }),
+    server.createWalletTransaction({
+      params: { playerId: player.playerId },
+      body: { changes: [{ currency: 'coins', amount: 1 }], reason },
+    }),
+  ])
+  await world.sql.unsafe(repair)
+  expect(results.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(0)
+  const errors = world.logLines.slice(linesBefore).filter((line) => line.includes('"ERROR"'))
+  expect(errors.length).toBeGreaterThan(0)
+  expectSilence()
+})

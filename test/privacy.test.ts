@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto'
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { checkedFetch } from './checked-fetch.ts'
+import { type Guise, guisesOf, reads, spell } from './guises.ts'
+import { type SignedIn, startWorld, type World } from './harness.ts'
+import { validCall } from './valid-call.ts'
+
+/** `PRIVACY_PAIRS=20000 npx vitest run test/privacy.test.ts` is the long form of guarantee 6. */
+const pairs = Number(process.env.PRIVACY_PAIRS ?? 1_000)
+const seed = Number(process.env.PRIVACY_SEED ?? Date.now() % 2 ** 31)
+/** So many that none meets the edge's limit of a caller. */
+const playersCount = 16
+const atOnce = 8
+
+/** A player whose every text and number is theirs alone, so that a stray byte of theirs is recognised. */
+type Person = SignedIn & { readonly marks: readonly string[] }
+
+let world: World
+let people: Person[]
+/** What each read answers to each person, or about them where it is about somebody, when it is asked plainly. */
+const truths = new Map<string, string>()
+const truthKey = (name: string, person: Person) => `${name} ${person.playerId}`
+
+const createPerson = async (_: unknown, at: number): Promise<Person> => {
+  const player = await world.signIn()
+  const displayName = `Name ${randomUUID().slice(0, 18)}`
+  const secret = randomUUID()
+  const amount = 1_000_003 + at * 7_919
+  await player.client.updateOwnProfile({ body: { displayName, metadata: { secret }, timeZone: 'Europe/Berlin' } })
+  await world.client({ bearer: world.keys.server }).createWalletTransaction({
+    params: { playerId: player.playerId },
+    body: { changes: [{ currency: 'coins', amount }], reason: 'test' },
+  })
+  return { ...player, marks: [player.playerId, displayName, secret, String(amount)] }
+}
+
+beforeAll(async () => {
+  world = await startWorld()
+  people = await Promise.all(Array.from({ length: playersCount }, createPerson))
+  for (const [name] of reads) {
+    for (const person of people) {
+      const { path, headers } = validCall({ world, player: person }, name)
+      truths.set(
+        truthKey(name, person),
+        await (await checkedFetch(new Request(world.edgeUrl + path, { headers }))).text(),
+      )
+    }
+  }
+})
+afterAll(() => world?.stop())
+
+type Asked = { readonly status: number; readonly text: string; readonly headers: Headers }
+
+const ask = async (
+  guise: Guise,
+  { caller, other, about }: { caller: Person; other: Person; about: Person },
+): Promise<Asked> => {
+  const [name, route] = guise.read
+  const meant: Record<string, string> = {
+    '{id}': other.playerId,
+    '{token}': other.accessToken,
+    '{refresh}': other.refreshToken,
+    '{session}': `player ${other.playerId} ${other.refreshToken.split('.')[1]} 0`,
+  }
+  const told = (value: string) => meant[value] ?? value
+  const own = validCall({ world, player: caller }, name)
+  const { path } = validCall({ world, player: route.params ? about : caller }, name)
+  const url = new URL(world.edgeUrl + spell(path, guise.path))
+  for (const [key, value] of guise.query) url.searchParams.append(key, told(value))
+  const made = Object.entries(guise.headers).map(([key, value]) => [key, told(value)])
+  // Not `checkedFetch`: its idea of which path is which route is that of plain spellings.
+  const response = await fetch(url, { headers: { ...Object.fromEntries(made), ...own.headers } })
+  return { status: response.status, text: await response.text(), headers: response.headers }
+}
+
+/** Whatever way it was asked: nothing of anybody whom the answer is not for. */
+const expectOwn = (
+  guise: Guise,
+  { status, text, headers }: Asked,
+  { caller, about }: { caller: Person; about: Person },
+) => {
+  const [name, { delivery, params }] = guise.read
+  const where = `seed ${seed}: ${JSON.stringify(guise)} -> ${status} ${text.slice(0, 200)}`
+  expect(status, where).toBeLessThan(500)
+  expect(headers.get('cache-control'), where).toBe(
+    delivery.kind === 'cached' && status < 400 ? 'private, no-cache' : 'no-store',
+  )
+  expect(headers.has('set-cookie'), where).toBe(false)
+  const owner = params ? about : caller
+  for (const person of people)
+    if (person !== owner)
+      for (const mark of person.marks) expect(text.includes(mark), `${mark} in ${where}`).toBe(false)
+  if (status === 200) expect(text, where).toBe(truths.get(truthKey(name, owner)))
+  if (delivery.kind === 'direct') {
+    expect([headers.get('cache-status'), headers.get('age'), headers.get('etag')], where).toEqual([null, null, null])
+  }
+}
+
+test(`over ${pairs} pairs of callers nobody is answered with what is another's, however it is asked`, {
+  timeout: 60_000 + pairs * 60,
+}, async () => {
+  const sample = fc.sample(guisesOf(playersCount), { seed, numRuns: pairs })
+  const coreBefore = world.coreRequests()
+  const byStatus = new Map<string, number>()
+  let direct = 0
+  const startedAt = performance.now()
+  const pick = (at: number): Person => {
+    const person = people[at % playersCount]
+    if (!person) throw new Error('there are people')
+    return person
+  }
+  const queue = sample.values()
+  const worker = async () => {
+    for (const guise of queue) {
+      const [a, b, about] = [pick(guise.first), pick(guise.first + guise.second), pick(guise.about)]
+      const asA = () => ask(guise, { caller: a, other: b, about })
+      const asB = () => ask(guise, { caller: b, other: a, about })
+      const [answerA, answerB] = guise.together ? await Promise.all([asA(), asB()]) : [await asA(), await asB()]
+      expectOwn(guise, answerA, { caller: a, about })
+      expectOwn(guise, answerB, { caller: b, about })
+      if (guise.read[1].params && answerA.status === 200 && answerB.status === 200)
+        expect(answerA.text).toBe(answerB.text)
+      for (const { status } of [answerA, answerB]) {
+        const key = `${guise.read[1].delivery.kind} ${status}`
+        byStatus.set(key, (byStatus.get(key) ?? 0) + 1)
+        if (guise.read[1].delivery.kind === 'direct' && status === 200) direct++
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
+  const counts = JSON.stringify(Object.fromEntries([...byStatus].sort()))
+  console.log(
+    `cache-privacy: seed ${seed}, ${pairs} pairs over ${reads.length} routes in ${seconds} s, ${counts}, 0 bodies of another`,
+  )
+  // Every direct answer was made by the core for this request.
+  expect(world.coreRequests() - coreBefore).toBeGreaterThanOrEqual(direct)
+  expect(direct).toBeGreaterThan(pairs / 4)
+})
+
+test('after all of that a plain read is answered as before, to each of them', async () => {
+  for (const [name] of reads) {
+    for (const person of people) {
+      const { path, headers } = validCall({ world, player: person }, name)
+      const response = await checkedFetch(new Request(world.edgeUrl + path, { headers }))
+      expect([response.status, await response.text()]).toEqual([200, truths.get(truthKey(name, person))])
+    }
+  }
+})
