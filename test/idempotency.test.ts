@@ -155,7 +155,9 @@ const withSecondCore = async (
   }
 }
 
-test('a herd over two core processes has one effect a key, whichever process it reached', async () => {
+test('a herd over two core processes has one effect a key, whichever process it reached', {
+  timeout: 90_000,
+}, async () => {
   await withSecondCore(async (cores) => {
     const players = await signInMany(4)
     const keys = players.flatMap(({ playerId }) => Array.from({ length: 5 }, () => ({ playerId, key: randomUUID() })))
@@ -175,7 +177,9 @@ test('a herd over two core processes has one effect a key, whichever process it 
   })
 })
 
-test('two core processes that write to one wallet all the time lose nothing of what the other wrote', async () => {
+test('two core processes that write to one wallet all the time lose nothing of what the other wrote', {
+  timeout: 90_000,
+}, async () => {
   await withSecondCore(async (cores) => {
     const { playerId } = await world.signIn()
     const writes = 150
@@ -248,7 +252,9 @@ test('a call under a key that another process has in hand waits for that answer 
   for (const { playerId } of players) expect(await effectsOn(playerId)).toEqual(untouched)
 })
 
-test('a claim that commits after a statement’s snapshot and before its look has that statement do nothing', async () => {
+test('a claim that commits after a statement’s snapshot and before its look has that statement do nothing', {
+  timeout: 90_000,
+}, async () => {
   const players = await signInMany(4)
   const principal = await principalOfServer()
   let raced = 0

@@ -272,6 +272,8 @@ const survives = async (mutant: Mutant): Promise<string | undefined> => {
     if (ran.length !== 1) return `${ran.length} tests ran, not one: ${output.slice(-600)}`
     if (ran[0]?.status === 'passed') return 'the test passed all the same'
     const [message = ''] = ran[0]?.failureMessages ?? []
+    // On a machine that is too busy even a whole test would fail like this.
+    if (/timed out in \d+ ?ms/.test(message)) return 'the test ran out of time'
     console.log(`     ${mutant.name}: ${message.split('\n')[0]?.slice(0, 140)}`)
     return undefined
   } finally {

@@ -170,7 +170,9 @@ const applyToModel = (balances: Record<string, number>, caps: Record<string, num
   return { next }
 }
 
-test('a wallet does what a model of three lines does: never negative, never past a cap, all changes or none', async () => {
+test('a wallet does what a model of three lines does: never negative, never past a cap, all changes or none', {
+  timeout: 90_000,
+}, async () => {
   const caps = { energy: 100, tickets: 10 }
   for (const [code, cap] of Object.entries(caps)) await upsertCurrency(world.database.db, { code, cap })
   const currency = fc.oneof(
