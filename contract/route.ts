@@ -135,7 +135,7 @@ const byDelivery: Record<Delivery['kind'], readonly ErrorCode[]> = {
   cached: ['unavailable', 'deadline_exceeded', 'internal'],
   direct: ['unavailable', 'deadline_exceeded', 'internal'],
   forwarded: ['unavailable', 'deadline_exceeded', 'internal'],
-  local: ['unavailable', 'deadline_exceeded', 'internal'],
+  local: ['internal'],
 }
 
 const byKey: Record<Forwarded['idempotencyKey'], readonly ErrorCode[]> = {
@@ -156,6 +156,8 @@ export const errorsOf = (route: Route): ErrorCode[] => {
   if (route.params || route.query || route.body) codes.add('invalid_request')
   if (route.body)
     for (const code of ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const) codes.add(code)
+  // A file was deployed with the edge; a document has to be had from a core.
+  if ('document' in route.delivery) for (const code of ['unavailable', 'deadline_exceeded'] as const) codes.add(code)
   if (route.delivery.kind === 'forwarded') for (const code of byKey[route.delivery.idempotencyKey]) codes.add(code)
   return [...codes].sort()
 }

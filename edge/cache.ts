@@ -185,9 +185,10 @@ const respond = (exchange: Routed, { entry, source }: Found): Response => {
     etag: entry.etag,
     age: String(Math.max(0, Math.floor(ageOf(entry) / 1_000))),
   }
-  const matches = exchange.request.headers
+  const known = exchange.request.headers
     .get('if-none-match')
     ?.split(',')
-    .some((tag) => tag.trim().replace(/^W\//, '') === entry.etag)
+    .map((tag) => tag.trim().replace(/^W\//, ''))
+  const matches = known?.some((tag) => tag === entry.etag || tag === '*')
   return matches ? new Response(null, { status: 304, headers }) : new Response(entry.body, { status: 200, headers })
 }

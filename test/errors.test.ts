@@ -12,14 +12,6 @@ import { requestOf, table, validCall, withHeaders } from './valid-call.ts'
 const cannotBeProvoked: Readonly<Record<string, string>> = {
   'updateOwnProfile not_found':
     'a write asks for a live session first, which goes with its player: only a deletion between two statements gets here',
-  'getOpenApi unavailable': 'no core is asked for a file that was deployed with the Worker, so none can be away',
-  'getOpenApi deadline_exceeded': 'nor late',
-  'getDocs unavailable': 'as getOpenApi',
-  'getDocs deadline_exceeded': 'as getOpenApi',
-  'getDocsFile unavailable': 'as getOpenApi',
-  'getDocsFile deadline_exceeded': 'as getOpenApi',
-  'getErrorPage unavailable': 'as getOpenApi',
-  'getErrorPage deadline_exceeded': 'as getOpenApi',
 }
 
 const declared = table.flatMap(([name, route]) =>
