@@ -25,6 +25,8 @@ const freshMs = 10_000
 const waitMs = 60_000
 /** A last good document is kept in the data centre for this long, for isolates that start while the core is gone. */
 const keptSeconds = 86_400
+/** After a fetch that failed nobody tries again for this long, as long as there is a document to go on with. */
+const retryMs = 1_000
 const fetchBudgetMs = 2_000
 
 type Held<Name extends DocumentName> = Document<Name> & { readonly fetchedAt: number }
@@ -41,6 +43,7 @@ export const createDocuments = ({
   readonly cells: Cells
 }): Documents => {
   const held: { [Name in DocumentName]?: Held<Name> } = {}
+  const failedAt: { [Name in DocumentName]?: number } = {}
   const refreshing: { [Name in DocumentName]?: Promise<Held<Name>> } = {}
 
   const hold = <Name extends DocumentName>(name: Name, document: Held<Name>): Held<Name> => {
@@ -58,6 +61,7 @@ export const createDocuments = ({
       exchange.defer(keep(name, document))
       return document
     } catch (error) {
+      failedAt[name] = Date.now()
       if (kept && (held[name]?.fetchedAt ?? 0) < kept.fetchedAt) return hold(name, kept)
       throw error
     }
@@ -81,6 +85,7 @@ export const createDocuments = ({
     if (!known) return refresh(name, exchange)
     const age = Date.now() - known.fetchedAt
     if (age < freshMs && age < acceptMs) return known
+    if (Date.now() - (failedAt[name] ?? 0) < retryMs) return known
     const newer = refresh(name, exchange)
     return age < acceptMs ? known : newer.catch(() => known)
   }

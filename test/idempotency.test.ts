@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -123,11 +124,12 @@ const withSecondCore = async (
   use: (cores: readonly { readonly ask: (call: CoreCall) => Promise<Sent> }[]) => Promise<void>,
 ): Promise<void> => {
   const port = await freePort()
+  const logFile = join(tmpdir(), `perigee-second-core-${port}.log`)
   const child = await startChild({
     name: 'second core',
     command: process.execPath,
     args: [fileURLToPath(new URL('../core/main.ts', import.meta.url))],
-    logFile: join(tmpdir(), `perigee-second-core-${port}.log`),
+    logFile,
     env: {
       ...process.env,
       CELL: cell,
@@ -152,6 +154,7 @@ const withSecondCore = async (
     await use([world.coreUrl, secondUrl].map((url) => ({ ask: (call) => ask(url, call) })))
   } finally {
     await child.stop()
+    await rm(logFile, { force: true })
   }
 }
 

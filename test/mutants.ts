@@ -25,9 +25,17 @@ const ofTheWorld = 'a principal, a cell or a method'
 
 /**
  * Not here, because nothing can fail without them: `algorithms` in edge/session.ts (every key of the document says ES256, and
- * jose refuses any other algorithm for it), and `ZADD GT` in infra/upstash.ts for as long as no test raises out of order.
+ * jose refuses any other algorithm for it).
  */
 const mutants: readonly Mutant[] = [
+  {
+    name: 'maximum-of-versions',
+    file: 'infra/upstash.ts',
+    find: '{ gt: true }, ',
+    replace: '',
+    test: 'test/ports/versioned-store.test.ts',
+    testName: 'a version only grows',
+  },
   {
     name: 'row-lock',
     file: 'db/value.ts',
