@@ -31,7 +31,6 @@ type Pending<Input> = {
   readonly command: Command
   readonly input: Input
   readonly aggregate: string
-  readonly identity: string
   readonly giveUpAt: number
   readonly settle: PromiseWithResolvers<Written>
 }
@@ -68,7 +67,6 @@ export const createCombiner = <Input>(
       command,
       input,
       aggregate: verb.aggregateOf(input),
-      identity,
       giveUpAt: clock() + inFlightWaitMs,
       settle,
     })

@@ -50,6 +50,26 @@ test('a grant that is sent twice takes effect once and is answered with the same
   ])
 })
 
+test('of 200 calls at once with one key, one writes one ledger entry and nobody gets another answer', async () => {
+  const { playerId } = await world.signIn()
+  const server = world.client({ bearer: world.keys.server })
+  const call = { params: { playerId }, body: { changes: [{ currency: 'coins', amount: 7 }], reason: 'herd' } }
+  const idempotencyKey = randomUUID()
+  const send = () =>
+    server.createWalletTransaction(call, { idempotencyKey }).then(
+      ({ body }) => JSON.stringify(body),
+      ({ code }) => code,
+    )
+  const answers = await Promise.all(Array.from({ length: 200 }, send))
+  const given = new Set(answers.filter((answer) => answer !== 'idempotency_in_flight'))
+  expect(given.size).toBe(1)
+  expect([...given][0]).toContain('transactionId')
+  expect(await world.sql`select amount from wallet_entries where player_id = ${playerId}`).toEqual([{ amount: '7' }])
+  console.log(
+    `200 calls, 1 entry; ${answers.length - answers.filter((a) => given.has(a)).length} were told to come again`,
+  )
+})
+
 test('spending more than there is names currency, balance and need, and changes nothing', async () => {
   const { client, playerId } = await world.signIn()
   const server = world.client({ bearer: world.keys.server })
