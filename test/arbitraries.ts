@@ -130,7 +130,7 @@ export const spoilt = (values: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
 type Change = { readonly kind: 'drop' | 'add' | 'replace' | 'append'; readonly by: unknown; readonly name: string }
 
 const spoil = (value: unknown, way: readonly number[], change: Change): unknown => {
-  if (typeof value === 'string' && change.kind === 'append') return `${value}${change.by}`
+  if (typeof value === 'string' && change.kind === 'append') return `${value}${JSON.stringify(change.by)}`
   if (typeof value !== 'object' || value === null) return change.by
   const isList = Array.isArray(value)
   const entries: [string, unknown][] = Object.entries(value)

@@ -7,9 +7,9 @@ import { checkedFetch } from './checked-fetch.ts'
 import { cell, type SignedIn, startWorld, type World } from './harness.ts'
 import { table, validCall } from './valid-call.ts'
 
-/** `FUZZ_RUNS=200000 FUZZ_SEED=1 npx vitest run test/fuzz.test.ts` is the long form, with a seed to repeat it. */
+/** `FUZZ_RUNS=200000 FUZZ_SEED=1 npx vitest run test/fuzz.test.ts` is the long form, with a seed of its own; the short form is the same each time. */
 const runs = Number(process.env.FUZZ_RUNS ?? 2_400)
-const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31)
+const seed = Number(process.env.FUZZ_SEED ?? 20_261_124)
 /** Requests under way: enough to keep two cores busy. */
 const atOnce = 16
 /** So many that none of them meets the edge's limit of a caller for long. */
