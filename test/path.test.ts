@@ -90,13 +90,19 @@ test('spending more than there is names currency, balance and need, and changes 
   ])
 })
 
-test('a profile change is seen by its writer at once, on whatever edge, and by others within the bound', async () => {
+/** A writer and a reader, and a second edge, whose isolate shares no memory with the first, for the reader too. */
+const onTwoEdges = async () => {
   const writer = await world.signIn()
   const reader = await world.signIn()
   const elsewhere = await startExtraEdge(world, { cores: { eu1: world.coreUrl } })
   onTestFinished(elsewhere.stop)
   const readerElsewhere = world.client({ bearer: reader.accessToken, baseUrl: elsewhere.url })
   const params = { playerId: writer.playerId }
+  return { writer, reader, elsewhere, readerElsewhere, params }
+}
+
+test('a profile change is seen by its writer at once, on whatever edge, and by others within the bound', async () => {
+  const { writer, reader, elsewhere, readerElsewhere, params } = await onTwoEdges()
   // Both edges hold the entry in their memories, and Upstash has it too.
   await reader.client.getProfile({ params })
   await readerElsewhere.getProfile({ params })
@@ -111,12 +117,7 @@ test('a profile change is seen by its writer at once, on whatever edge, and by o
 })
 
 test('a reader on another edge sees a change within the life of its copy and an invalidation', async () => {
-  const writer = await world.signIn()
-  const reader = await world.signIn()
-  const elsewhere = await startExtraEdge(world, { cores: { eu1: world.coreUrl } })
-  onTestFinished(elsewhere.stop)
-  const readerElsewhere = world.client({ bearer: reader.accessToken, baseUrl: elsewhere.url })
-  const params = { playerId: writer.playerId }
+  const { writer, readerElsewhere, params } = await onTwoEdges()
   const lates: number[] = []
   for (const displayName of ['One', 'Two', 'Three']) {
     await readerElsewhere.getProfile({ params })
