@@ -1,36 +1,41 @@
-import type { Moved } from '#contract/events.ts'
 import { Fault } from '#contract/problem.ts'
 import { type Database, isLockTimeout, isOutage, isStatementTimeout, isTransient } from '#db/client.ts'
-import type { SetRow } from '#db/idempotency.ts'
+import type { Answered, SetRow, SetStatement } from '#db/set-statement.ts'
 import { type Command, inFlightWaitMs, replay, type Written } from './command.ts'
 
-/** A write that is done for many callers by one statement; see `setStatement` for the statement's shape. */
-export type SetVerb<Input> = {
-  /** For the log. */
-  readonly name: string
-  readonly statement: string
-  /** What the statement locks; at most one command of an aggregate is under way. */
-  readonly aggregateOf: (input: Input) => string
+/** What a verb asks for: which statement, on which aggregate, with what. Its aggregate is the key of the row that is locked. */
+export type SetWork<Input extends object = object> = {
+  readonly statement: SetStatement
+  readonly aggregate: string
+  readonly input: Input
 }
 
 /** Submits one command; resolves with its answer, rejects with its fault and nobody else's. */
-export type Combiner<Input> = (command: Command, input: Input) => Promise<Written>
+export type Combiner = (command: Command, work: SetWork) => Promise<Written>
 
-/** Commands in one statement: beyond that a set gains little, and the last of it waits longer. */
-const sizeMax = 64
-/** Statements under way: the database works on one while the answers of the other are taken apart. */
-const inFlightMax = 2
+export type CombinerOptions = {
+  readonly database: Database
+  readonly clock: () => number
+  readonly statement: SetStatement
+  readonly sets: {
+    /** Commands in one statement at the most: beyond 64 a set gains little, and the last of it waits longer. */
+    readonly size: number
+    /** Statements under way: at two the database works on one while the answers of the other are taken apart. */
+    readonly inFlight: number
+  }
+}
+
 /** Commands that wait: more than this would not be served within their deadlines. */
 const waitingMax = 2_000
+/** Single commands that wait for a row which another transaction holds. Each costs a connection, and no set waits for them. */
+const heldInFlightMax = 2
 /** Before a key that another process has in hand is tried again. */
 const busyPauseMs = 25
 /** How long the commands of a principal whose command broke a set go alone. */
 const quarantineMs = 60_000
 
-type Pending<Input> = {
+type Pending = SetWork & {
   readonly command: Command
-  readonly input: Input
-  readonly aggregate: string
   readonly giveUpAt: number
   readonly settle: PromiseWithResolvers<Written>
 }
@@ -38,131 +43,151 @@ type Pending<Input> = {
 /**
  * Gathers what arrives while earlier statements are in flight: a lone command goes at once, a crowd goes together.
  *
- * A second call with a key that is under way here waits for the first and is given its answer. When a statement fails for
- * no reason of its own its set is halved until the command that broke it stands alone; only that one rejects.
+ * A second call with a key that is under way here waits for the first and is given its answer. A command whose row another
+ * transaction holds leaves its set and waits for the row on its own. When a statement fails for no reason of its own its set
+ * is halved until the command that broke it stands alone; only that one rejects.
  */
-export const createCombiner = <Input>(
-  verb: SetVerb<Input>,
-  { database, clock }: { readonly database: Database; readonly clock: () => number },
-): Combiner<Input> => {
-  /** Commands by aggregate, first come first; an aggregate that is under way keeps its entry. */
-  const waiting = new Map<string, Pending<Input>[]>()
+export const createCombiner = ({ database, clock, statement, sets }: CombinerOptions): Combiner => {
+  /** Commands by aggregate, first come first; an aggregate that is under way keeps its line, be it empty. */
+  const lines = new Map<string, Pending[]>()
   /** Aggregates with a command that may go, in the order in which they became free. */
   const ready: string[] = []
+  /** Commands whose row is held. Their aggregates are under way. */
+  const held: Pending[] = []
   const leaders = new Map<string, { fingerprint: string; done: Promise<Written> }>()
   const quarantined = new Map<string, number>()
-  let inFlight = 0
-  let size = 0
+  let setsInFlight = 0
+  let heldInFlight = 0
+  let waiting = 0
 
-  const submit: Combiner<Input> = async (command, input) => {
+  const submit: Combiner = async (command, work) => {
     const identity = `${command.principal} ${command.key}`
     for (let leader = leaders.get(identity); leader; leader = leaders.get(identity)) {
-      const written = await Promise.race([leader.done.catch(() => undefined), tooLate(command)])
+      const written = await firstAnswer(leader.done, command)
       if (written) return replay({ ...written, fingerprint: leader.fingerprint }, command.fingerprint)
     }
-    if (size >= waitingMax) throw new Fault('unavailable', { detail: `more than ${waitingMax} writes are waiting` })
+    if (waiting >= waitingMax) throw new Fault('unavailable', { detail: `more than ${waitingMax} writes are waiting` })
     const settle = Promise.withResolvers<Written>()
     leaders.set(identity, { fingerprint: command.fingerprint, done: settle.promise })
-    enqueue({
-      command,
-      input,
-      aggregate: verb.aggregateOf(input),
-      giveUpAt: clock() + inFlightWaitMs,
-      settle,
-    })
-    pump()
+    enqueue({ ...work, command, giveUpAt: clock() + inFlightWaitMs, settle })
     return settle.promise.finally(() => leaders.delete(identity))
   }
 
-  const again = (pending: Pending<Input>) => {
-    enqueue(pending)
+  const enqueue = (pending: Pending) => {
+    waiting++
+    const line = lines.get(pending.aggregate)
+    if (line) line.push(pending)
+    else {
+      lines.set(pending.aggregate, [pending])
+      ready.push(pending.aggregate)
+    }
     pump()
   }
 
-  const enqueue = (pending: Pending<Input>) => {
-    size++
-    const line = waiting.get(pending.aggregate)
-    if (line) line.push(pending)
-    else {
-      waiting.set(pending.aggregate, [pending])
-      ready.push(pending.aggregate)
-    }
+  /** Lets the next command of an aggregate go. */
+  const release = ({ aggregate }: Pending) => {
+    if (lines.get(aggregate)?.length) ready.push(aggregate)
+    else lines.delete(aggregate)
   }
 
   const pump = () => {
-    while (inFlight < inFlightMax && ready.length > 0) {
-      const set = take()
-      inFlight++
-      runSet(set).finally(() => {
-        inFlight--
-        for (const { aggregate } of set) release(aggregate)
+    while (setsInFlight < sets.inFlight && ready.length > 0) {
+      setsInFlight++
+      void run(take(), 'passing').finally(() => {
+        setsInFlight--
+        pump()
+      })
+    }
+    while (heldInFlight < heldInFlightMax && held.length > 0) {
+      heldInFlight++
+      void run(held.splice(0, 1), 'waiting').finally(() => {
+        heldInFlight--
         pump()
       })
     }
   }
 
   /** The next set: at most one command an aggregate, and a quarantined principal's command alone. */
-  const take = (): Pending<Input>[] => {
-    const set: Pending<Input>[] = []
-    while (set.length < sizeMax) {
+  const take = (): Pending[] => {
+    const set: Pending[] = []
+    while (set.length < sets.size) {
       const aggregate = ready[0]
-      const next = aggregate === undefined ? undefined : waiting.get(aggregate)?.[0]
+      const next = aggregate === undefined ? undefined : lines.get(aggregate)?.[0]
       if (!next) break
       const alone = (quarantined.get(next.command.principal) ?? 0) > clock()
       if (alone && set.length > 0) break
       ready.shift()
-      waiting.get(next.aggregate)?.shift()
-      size--
+      lines.get(next.aggregate)?.shift()
+      waiting--
       set.push(next)
       if (alone) break
     }
     return set
   }
 
-  const release = (aggregate: string) => {
-    if (waiting.get(aggregate)?.length) ready.push(aggregate)
-    else waiting.delete(aggregate)
-  }
-
-  const runSet = async (set: readonly Pending<Input>[]) => {
+  const run = async (set: readonly Pending[], form: keyof SetStatement): Promise<void> => {
     const now = clock()
     const live = set.filter((pending) => {
-      const expired = pending.command.deadlineAt <= now
-      if (expired) pending.settle.reject(new Fault('deadline_exceeded'))
-      return !expired
+      if (pending.command.deadlineAt <= now) reject(pending, new Fault('deadline_exceeded'))
+      else if (form === 'waiting' && pending.giveUpAt <= now) reject(pending, contended())
+      else return true
+      return false
     })
     if (live.length === 0) return
+    let rows: readonly SetRow[]
     try {
-      const rows = await database.statement<SetRow>(verb.statement, parametersOf(live, now))
-      for (const row of rows) settle(live[row.ord - 1], row)
+      rows = await database.statement<SetRow>(statement[form], parametersOf(live, now))
     } catch (error) {
-      await runApart(live, error)
+      return runApart(live, form, error)
+    }
+    // One row a command, in their order.
+    for (const [at, pending] of live.entries()) settle(pending, rows[at])
+  }
+
+  const settle = (pending: Pending, row: SetRow | undefined) => {
+    switch (row?.outcome) {
+      case 'done':
+      case 'replayed':
+        pending.settle.resolve(writtenOf(row))
+        return release(pending)
+      case 'mismatch':
+        return reject(pending, new Fault('idempotency_mismatch'))
+      case 'held':
+        return void held.push(pending)
+      case 'busy':
+        return again(pending, busyPauseMs, new Fault('idempotency_in_flight'))
+      case 'raced':
+        return again(pending, 0, new Fault('idempotency_in_flight'))
+      default:
+        return reject(pending, new Error('a set left a command without an outcome'))
     }
   }
 
-  const settle = (pending: Pending<Input> | undefined, row: SetRow) => {
-    if (!pending) throw new Error(`a statement of ${verb.name} answered for a command that it was not given`)
-    if (row.outcome === 'busy' || row.outcome === 'raced') {
-      if (clock() < pending.giveUpAt) setTimeout(again, row.outcome === 'busy' ? busyPauseMs : 0, pending)
-      else pending.settle.reject(new Fault('idempotency_in_flight'))
-      return
-    }
-    if (row.outcome === 'mismatch') return pending.settle.reject(new Fault('idempotency_mismatch'))
-    pending.settle.resolve(writtenOf(row))
+  const reject = (pending: Pending, error: unknown) => {
+    pending.settle.reject(error)
+    release(pending)
   }
 
-  const runApart = async (set: readonly Pending<Input>[], error: unknown) => {
-    const [first] = set
-    if (isOutage(error) || (set.length === 1 && !isTransient(error))) {
-      if (set.length === 1 && first && !isPassing(error)) quarantine(first.command.principal)
-      for (const pending of set) pending.settle.reject(error)
-    } else if (set.length === 1 && first) {
-      if (clock() < first.giveUpAt) again(first)
-      else first.settle.reject(error)
-    } else {
+  /** Sends a command once more, unless it has waited long enough: then it rejects with what kept it. */
+  const again = (pending: Pending, pauseMs: number, error: unknown) => {
+    if (clock() >= pending.giveUpAt) return reject(pending, error)
+    release(pending)
+    setTimeout(enqueue, pauseMs, pending)
+  }
+
+  const runApart = async (set: readonly Pending[], form: keyof SetStatement, error: unknown): Promise<void> => {
+    const [only] = set
+    if (isOutage(error)) {
+      for (const pending of set) reject(pending, error)
+    } else if (set.length > 1 || !only) {
       const half = Math.ceil(set.length / 2)
-      await runSet(set.slice(0, half))
-      await runSet(set.slice(half))
+      await run(set.slice(0, half), form)
+      await run(set.slice(half), form)
+    } else if (isTransient(error)) {
+      again(only, 0, error)
+    } else {
+      if (!isPassing(error)) quarantine(only.command.principal)
+      reject(only, error)
     }
   }
 
@@ -175,28 +200,43 @@ export const createCombiner = <Input>(
   return submit
 }
 
-/** What the next set need not meet again: it says nothing of the command. */
-const isPassing = (error: unknown) => isOutage(error) || isLockTimeout(error) || isStatementTimeout(error)
+const contended = () => new Fault('unavailable', { detail: 'too many writes to the same thing' })
 
-/** A call does not wait longer for the first one with its key than anywhere else. */
-const tooLate = async (command: Command): Promise<never> => {
-  await new Promise((resolve) =>
-    setTimeout(resolve, Math.min(inFlightWaitMs, command.deadlineAt - command.now.getTime())),
+/** What the next set need not meet again: it says nothing of the command. */
+const isPassing = (error: unknown) => isLockTimeout(error) || isStatementTimeout(error)
+
+/**
+ * The answer of the first call with a command's key; undefined when that call failed. Waits for it no longer than anywhere
+ * else. @throws Fault `idempotency_in_flight`
+ */
+const firstAnswer = async (done: Promise<Written>, command: Command): Promise<Written | undefined> => {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => late.reject(new Fault('idempotency_in_flight')),
+    Math.min(inFlightWaitMs, command.deadlineAt - command.now.getTime()),
   )
-  throw new Fault('idempotency_in_flight')
+  try {
+    return await Promise.race([done.catch(() => undefined), late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
-const parametersOf = <Input>(set: readonly Pending<Input>[], now: number) => [
+const parametersOf = (set: readonly Pending[], now: number) => [
   set.map(({ command }) => command.principal),
   set.map(({ command }) => command.key),
   set.map(({ command }) => command.fingerprint),
+  set.map(({ aggregate }) => aggregate),
   set.map(({ input }) => JSON.stringify(input)),
   set.map(({ command }) => command.requestId),
   set.map(({ command }) => command.traceparent),
   String(now),
 ]
 
-const writtenOf = ({ outcome, status, content_type, body, moved }: SetRow): Written => {
-  if (status === null || content_type === null || body === null) throw new Error('a set answered without an answer')
-  return { status, contentType: content_type, body, moved: (moved ?? []) as Moved[], replayed: outcome === 'replayed' }
-}
+const writtenOf = ({ outcome, status, content_type, body, moved }: Answered): Written => ({
+  status,
+  contentType: content_type,
+  body,
+  moved,
+  replayed: outcome === 'replayed',
+})

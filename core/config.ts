@@ -30,6 +30,20 @@ const coreShape = {
     .default('all')
     .describe('what this process does: answer requests, work off events, or both'),
   DATABASE_POOL: z.coerce.number().int().min(2).max(100).default(16).describe('connections to Postgres at the most'),
+  WRITE_SET_SIZE: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(256)
+    .default(64)
+    .describe('commands that one statement writes at the most; 1 writes each by itself'),
+  WRITE_SETS_IN_FLIGHT: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(16)
+    .default(2)
+    .describe('statements of one kind of write that are under way at once'),
   ISSUER: z.url().describe('who signs access tokens: the public address of the edge'),
   EDGE_KEYS: namedKeys.describe('id:base64 of 32 or more random bytes, the newest first; the same as the edge has'),
   UPSTASH_URL: z.url().describe('REST address of the Upstash database'),

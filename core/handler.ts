@@ -2,7 +2,7 @@ import { edgeHeaders, encodeMoved } from '#contract/edge-request.ts'
 import { Fault } from '#contract/problem.ts'
 import type { AnswerOf, InputOf, Route } from '#contract/route.ts'
 import type { Tx } from '#db/client.ts'
-import type { SetVerb } from './combine.ts'
+import type { SetWork } from './combine.ts'
 import type { Command, Written } from './command.ts'
 import type { Context } from './context.ts'
 import type { Outcome } from './write.ts'
@@ -78,14 +78,13 @@ export const writes = <R extends Route>(
     written(await ctx.write.one(required(command), route.status, (tx) => verb(tx, ctx, input))),
 })
 
-/** A write that is done in sets. `toInput` states the command as the set's statement takes it. */
-export const writesInSets = <R extends Route, Input>(
+/** A write that is done in sets. The verb says what is to be done to which aggregate, and touches nothing. */
+export const writesInSets = <R extends Route>(
   route: R,
-  verb: { readonly set: SetVerb<Input>; readonly toInput: (ctx: Context, input: InputOf<R>) => Input },
+  verb: (ctx: Context, input: InputOf<R>) => SetWork,
 ): Handler => ({
   route,
-  reply: async (ctx, input, command) =>
-    written(await ctx.write.set(verb.set, required(command), verb.toInput(ctx, input))),
+  reply: async (ctx, input, command) => written(await ctx.write.set(required(command), verb(ctx, input))),
 })
 
 const required = (command: Command | undefined): Command => {

@@ -58,7 +58,12 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
           : [...authRoutes({ issuer, limiter: createLimiter(adapters.redis) }), ...playerRoutes, ...walletRoutes],
       cell,
       db,
-      write: createWrite({ database, cell, clock }),
+      write: createWrite({
+        database,
+        cell,
+        clock,
+        sets: { size: config.WRITE_SET_SIZE, inFlight: config.WRITE_SETS_IN_FLIGHT },
+      }),
       edgeKeys: config.EDGE_KEYS,
       principals: createPrincipalReader(db),
       log,

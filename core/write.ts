@@ -4,7 +4,8 @@ import { Fault, problemContentType, problemText } from '#contract/problem.ts'
 import { type Database, isTransient, type Tx } from '#db/client.ts'
 import { insertClaim, probeClaim } from '#db/idempotency.ts'
 import { insertEvents } from '#db/outbox.ts'
-import { type Combiner, createCombiner, type SetVerb } from './combine.ts'
+import type { SetStatement } from '#db/set-statement.ts'
+import { type Combiner, type CombinerOptions, createCombiner, type SetWork } from './combine.ts'
 import { type Command, inFlightWaitMs, replay, type Written } from './command.ts'
 
 /** An event as a verb states it; its id, time and trace come from the command. */
@@ -33,34 +34,37 @@ export type Write = {
   /** A plain transaction, for verbs that are rare. */
   one<Answer>(command: Command, status: number, work: (tx: Tx) => Promise<Outcome<Answer>>): Promise<Written>
   /** One statement for everything that arrives while the last one is under way, for verbs that are not. */
-  set<Input>(verb: SetVerb<Input>, command: Command, input: Input): Promise<Written>
+  set(command: Command, work: SetWork): Promise<Written>
 }
 
 const inFlightPauseMs = 25
 /** A transaction that loses this often against others is told to come back later. */
 const attemptsMax = 4
 
-export const createWrite = (options: {
+export type WriteOptions = {
   readonly database: Database
   readonly cell: Cell
   readonly clock: () => number
-}): Write => {
-  const combiners = new Map<unknown, Combiner<unknown>>()
-  const combinerOf = <Input>(verb: SetVerb<Input>): Combiner<Input> => {
-    const combiner = combiners.get(verb) ?? (createCombiner(verb, options) as Combiner<unknown>)
-    combiners.set(verb, combiner)
-    return combiner as Combiner<Input>
+  readonly sets: CombinerOptions['sets']
+}
+
+export const createWrite = (options: WriteOptions): Write => {
+  const combiners = new Map<SetStatement, Combiner>()
+  const combinerOf = (statement: SetStatement): Combiner => {
+    const combiner = combiners.get(statement) ?? createCombiner({ ...options, statement })
+    combiners.set(statement, combiner)
+    return combiner
   }
   return {
     one: (command, status, work) => writeOne(options, command, { status, work }),
-    set: (verb, command, input) => combinerOf(verb)(command, input),
+    set: (command, work) => combinerOf(work.statement)(command, work),
   }
 }
 
 type One<Answer> = { readonly status: number; readonly work: (tx: Tx) => Promise<Outcome<Answer>> }
 
 const writeOne = async <Answer>(
-  { database, cell, clock }: Parameters<typeof createWrite>[0],
+  { database, cell, clock }: WriteOptions,
   command: Command,
   one: One<Answer>,
 ): Promise<Written> => {

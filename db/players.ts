@@ -47,9 +47,6 @@ export const credentials = pgTable(
 
 export type PlayerRow = typeof players.$inferSelect
 export type NewPlayer = Pick<PlayerRow, 'playerId' | 'displayName' | 'version' | 'createdAt'>
-export type PlayerChanges = Partial<
-  Pick<PlayerRow, 'displayName' | 'avatarUrl' | 'country' | 'language' | 'timeZone' | 'metadata'>
->
 export type Credential = { readonly provider: string; readonly credentialHash: string }
 
 /** One player by primary key; undefined when there is none. */
@@ -94,22 +91,4 @@ export const claimCredential = async (
     .onConflictDoNothing()
     .returning({ playerId: credentials.playerId })
   return rows.length === 1
-}
-
-/** Changes a player and moves their version under the row's lock; undefined when there is no such player. */
-export const updatePlayer = async (
-  tx: Tx,
-  playerId: PlayerId,
-  change: { changes: PlayerChanges; now: Date },
-): Promise<PlayerRow | undefined> => {
-  const [row] = await tx
-    .update(players)
-    .set({
-      ...change.changes,
-      updatedAt: change.now,
-      version: sql`greatest(${players.version} + 1, ${change.now.getTime()}::bigint)`,
-    })
-    .where(eq(players.playerId, playerId))
-    .returning()
-  return row
 }

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId, type PlayerId } from '#contract/ids.ts'
 import { createApiKey } from '#core/api-keys.ts'
 import { fingerprintOf } from '#core/request.ts'
-import type { SetRow } from '#db/idempotency.ts'
+import type { SetRow } from '#db/set-statement.ts'
 import { moveStatement } from '#db/value.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { startChild, untilReady } from '#infra/local/process.ts'
@@ -270,9 +270,12 @@ test('a claim that commits after a statement’s snapshot and before its look ha
     const looking = commands.map(async ({ playerId, key }) => {
       for (let outcome = 'busy'; outcome !== 'replayed'; ) {
         const ids = { transactionId: newId('transaction', cell, Date.now()), eventId: newId('event', cell, Date.now()) }
-        const input = JSON.stringify({ playerId, ...ids, reason: 'test', changes: [{ currency: 'coins', amount: 10 }] })
-        const parameters = [[principal], [key], ['same'], [input], [randomUUID()], ['00-0-0-01'], String(Date.now())]
-        const [row] = await world.database.statement<SetRow>(moveStatement, parameters)
+        const input = JSON.stringify({ ...ids, reason: 'test', changes: [{ currency: 'coins', amount: 10 }] })
+        const parameters = [
+          ...[[principal], [key], ['same'], [playerId], [input], [randomUUID()], ['00-0-0-01']],
+          String(Date.now()),
+        ]
+        const [row] = await world.database.statement<SetRow>(moveStatement.passing, parameters)
         outcome = row?.outcome ?? 'none'
         expect(['busy', 'raced', 'replayed']).toContain(outcome)
         if (outcome === 'raced') raced++
