@@ -2,6 +2,8 @@ import { defineConfig } from 'drizzle-kit'
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: ['idempotency', 'keys', 'outbox', 'players', 'sessions', 'wallet'].map((feature) => `./db/${feature}.ts`),
+  schema: ['dead-letters', 'idempotency', 'inbox', 'keys', 'outbox', 'players', 'sessions', 'wallet'].map(
+    (feature) => `./db/${feature}.ts`,
+  ),
   out: './db/migrations',
 })

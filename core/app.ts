@@ -13,6 +13,7 @@ import { documents, isDocumentName } from './document.ts'
 import { verifyEdgeSignature } from './edge-signature.ts'
 import { Absent, type Handler, type Reply } from './handler.ts'
 import { type PrincipalReader, principalName, requireLiveSession } from './principal.ts'
+import { type PushReceiver, pushBytesMax } from './push.ts'
 import { deadlineOf, fingerprintOf, parseInput, type RawRequest } from './request.ts'
 import type { Write } from './write.ts'
 
@@ -25,6 +26,8 @@ export type AppOptions = {
   readonly principals: PrincipalReader
   readonly log: Log
   readonly clock: () => number
+  /** Takes what Pub/Sub pushes; undefined where events are pulled. */
+  readonly push: PushReceiver | undefined
   /** Rejects while this process should get no requests. */
   readonly ready: () => Promise<void>
 }
@@ -47,6 +50,9 @@ export const createApp = (options: AppOptions): Hono => {
   app.get('/internal/documents/:name', (c) =>
     logged(c, options, '/internal/documents/{name}', (trail) => replyDocument(c, options, trail)),
   )
+  const { push } = options
+  if (push)
+    app.post('/internal/events', (c) => logged(c, options, '/internal/events', (trail) => replyPush(c, push, trail)))
   const handlers = options.handlers.toSorted((a, b) => bySpecificity(a.route, b.route))
   for (const handler of handlers) {
     const { method, path } = handler.route
@@ -104,10 +110,20 @@ const replyDocument = async (c: HonoContext, options: AppOptions, trail: Trail):
   return { status: 200, contentType: 'application/json', body: JSON.stringify(await documents[name](options.db)) }
 }
 
+const replyPush = async (c: HonoContext, push: PushReceiver, trail: Trail): Promise<Reply> => {
+  trail.principal = 'pubsub'
+  await push({ authorization: c.req.header('authorization'), body: await bodyOf(c, pushBytesMax) })
+  return { status: 204, contentType: 'text/plain', body: null }
+}
+
+/** Both edge and Pub/Sub state the length of what they send; nobody else's body is read before they are known. */
+const bodyOf = async (c: HonoContext, limitBytes: number): Promise<Uint8Array> => {
+  const tooLong = Number(c.req.header('content-length') ?? 0) > limitBytes || c.req.header('transfer-encoding')
+  if (tooLong) throw new Fault('body_too_large', { extras: { limitBytes } })
+  return new Uint8Array(await c.req.arrayBuffer())
+}
+
 const rawRequestOf = async (c: HonoContext): Promise<RawRequest> => {
-  // An edge states the length of what it sends; nobody else's body is read before they are known.
-  const tooLong = Number(c.req.header('content-length') ?? 0) > bodyBytesMax || c.req.header('transfer-encoding')
-  if (tooLong) throw new Fault('body_too_large', { extras: { limitBytes: bodyBytesMax } })
   const { pathname, search } = new URL(c.req.url)
   return {
     method: c.req.method,
@@ -115,7 +131,7 @@ const rawRequestOf = async (c: HonoContext): Promise<RawRequest> => {
     header: (name) => c.req.header(name),
     params: c.req.param(),
     query: c.req.query(),
-    body: new Uint8Array(await c.req.arrayBuffer()),
+    body: await bodyOf(c, bodyBytesMax),
   }
 }
 

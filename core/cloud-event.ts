@@ -1,29 +1,77 @@
 import { encodeMoved, parseMoved } from '#contract/edge-request.ts'
-import type { Moved } from '#contract/events.ts'
-import type { Cell } from '#contract/ids.ts'
+import { type EventData, type EventType, events, type Moved } from '#contract/events.ts'
+import { type EventId, eventIdSchema } from '#contract/ids.ts'
 import type { OutboxRow } from '#db/outbox.ts'
 import type { BusMessage } from '#infra/event-bus.ts'
+
+/** Says that an event goes to one subscription again, and that all others have seen it. */
+const redrivenFor = 'perigee-redriven-for'
+
+/** An event as a consumer is given it. */
+export type ReceivedEvent<Type extends EventType = EventType> = {
+  [T in Type]: {
+    readonly eventId: EventId
+    readonly type: T
+    /** What it is about; versions of one aggregate only grow. */
+    readonly aggregate: string
+    readonly version: number
+    readonly traceparent: string
+    readonly data: EventData<T>
+  }
+}[Type]
 
 /**
  * An event as it leaves: CloudEvents 1.0 in binary mode. Extensions: `aggregateversion` (gate on it), `moved` (tags whose
  * version moved), `traceparent`. @see https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/pubsub-protocol-binding.md
  */
-export const toMessage = (cell: Cell, event: OutboxRow): BusMessage => ({
+export const toMessage = (source: string, event: OutboxRow): BusMessage => ({
   orderingKey: event.aggregate,
   attributes: {
     'ce-specversion': '1.0',
     'ce-id': event.eventId,
-    'ce-source': `/cells/${cell}`,
+    'ce-source': source,
     'ce-type': event.type,
     'ce-subject': event.aggregate,
     'ce-time': event.occurredAt.toISOString(),
+    'ce-dataschema': `/events.json#/$defs/${event.type}`,
     'ce-aggregateversion': String(event.version),
     'ce-traceparent': event.traceparent,
     ...(event.moved.length > 0 ? { 'ce-moved': encodeMoved(event.moved) } : {}),
+    ...(event.redrivenFor === null ? {} : { [redrivenFor]: event.redrivenFor }),
     'content-type': 'application/json',
   },
-  data: JSON.stringify(event.data),
+  data: new TextEncoder().encode(JSON.stringify(event.data)),
 })
+
+/** Whether a message is for a subscription: all are, but what was redriven for another one. */
+export const isFor = ({ attributes }: BusMessage, subscription: string): boolean =>
+  (attributes[redrivenFor] ?? subscription) === subscription
 
 /** The tags that an event moved; none for most. */
 export const movedBy = (message: BusMessage): Moved[] => parseMoved(message.attributes['ce-moved'] ?? '')
+
+/**
+ * A message as one of the events of these types; undefined when it is of another type, be it one that this version does not
+ * know yet. @throws Error when it is of such a type and does not fit the type's schema
+ */
+export const parseEvent = <Type extends EventType>(
+  { attributes, data }: BusMessage,
+  types: readonly Type[],
+): ReceivedEvent<Type> | undefined => {
+  const type = types.find((known) => known === attributes['ce-type'])
+  if (type === undefined) return undefined
+  const version = Number(attributes['ce-aggregateversion'])
+  const aggregate = attributes['ce-subject']
+  if (!Number.isSafeInteger(version) || !aggregate) throw new Error('an event without subject or version')
+  const text = new TextDecoder('utf-8', { fatal: true }).decode(data)
+  const event = {
+    eventId: eventIdSchema.parse(attributes['ce-id']),
+    type,
+    aggregate,
+    version,
+    traceparent: attributes['ce-traceparent'] ?? '',
+    data: events[type].data.parse(JSON.parse(text)),
+  }
+  // The data was parsed with the schema of this very type.
+  return event as unknown as ReceivedEvent<Type>
+}

@@ -1,6 +1,8 @@
 import * as z from 'zod'
 import { type NamedKey, parseNamedKeys } from '#contract/edge-request.ts'
 import { cellSchema } from '#contract/ids.ts'
+import type { BusTopic } from '#infra/event-bus.ts'
+import { googleKeysUrl } from '#infra/push-identity.ts'
 
 const namedKeys = z.string().transform((text, ctx): [NamedKey, ...NamedKey[]] => {
   try {
@@ -60,6 +62,13 @@ const coreShape = {
     .default('perigee')
     .describe('what the names of topic and subscriptions begin with'),
   PUBSUB_EMULATOR_HOST: z.string().optional().describe('host:port of the emulator'),
+  EVENT_DELIVERY: z
+    .enum(['pull', 'push'])
+    .default('pull')
+    .describe('whether the consumers pull their events, or Pub/Sub pushes them to /internal/events'),
+  PUSH_AUDIENCE: z.string().min(1).optional().describe('the audience of the tokens that Pub/Sub pushes with'),
+  PUSH_SERVICE_ACCOUNT: z.email().optional().describe('the service account that Pub/Sub pushes as'),
+  PUSH_KEYS_URL: z.url().default(googleKeysUrl).describe('where the keys of those tokens are published'),
   EVENT_BUS: z
     .enum(['pubsub', 'direct'])
     .default('pubsub')
@@ -76,6 +85,21 @@ type Env = Readonly<Record<string, string | undefined>>
 
 /** The core's settings from its environment. @throws Error that names every variable that is missing or bad */
 export const parseConfig = (env: Env): Config => parse(coreSchema, env)
+
+/** Who may push events to us; undefined where they are pulled. @throws Error when a setting for that is missing */
+export const pushOf = (config: Config): { audience: string; serviceAccount: string; keysUrl: string } | undefined => {
+  const { PUSH_AUDIENCE: audience, PUSH_SERVICE_ACCOUNT: serviceAccount, PUSH_KEYS_URL: keysUrl } = config
+  if (config.EVENT_DELIVERY === 'pull') return undefined
+  if (!audience || !serviceAccount)
+    throw new Error('EVENT_DELIVERY is push: PUSH_AUDIENCE and PUSH_SERVICE_ACCOUNT say whom to take events from')
+  return { audience, serviceAccount, keysUrl }
+}
+
+/** The names of the topics. */
+export const topicsOf = ({ PUBSUB_PREFIX: prefix }: Pick<Config, 'PUBSUB_PREFIX'>): Record<BusTopic, string> => ({
+  events: `${prefix}-events`,
+  'dead-letters': `${prefix}-dead-letters`,
+})
 
 /** The settings that a command needs. @throws Error as `parseConfig` */
 export const parseCommandConfig = (env: Env): CommandConfig => parse(commandSchema, env)

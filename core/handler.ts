@@ -11,7 +11,7 @@ import type { Outcome } from './write.ts'
 export type Reply = {
   readonly status: number
   readonly contentType: string
-  readonly body: string
+  readonly body: string | null
   readonly headers?: Readonly<Record<string, string>>
 }
 

@@ -1,7 +1,7 @@
 import type { Moved } from '#contract/events.ts'
-import type { BusHandler } from '#infra/event-bus.ts'
 import type { VersionedStore } from '#infra/upstash.ts'
 import { movedBy } from './cloud-event.ts'
+import type { Consumer } from './consumer.ts'
 
 /** Tags that are raised by one request. */
 const batchMax = 200
@@ -9,8 +9,8 @@ const batchMax = 200
 export type Invalidator = {
   /** Tells the global tier which versions things have reached. Idempotent, in any order. Rejects when it could not. */
   raise(moved: readonly Moved[]): Promise<void>
-  /** The consumer of every event of the cell: it keeps state that is gated by version, so it needs no inbox. */
-  readonly handle: BusHandler
+  /** Takes every event that moved a tag. The store keeps the maximum, so it needs neither inbox nor gate. */
+  readonly consumer: Consumer
 }
 
 /** Gathers what arrives while a request is under way into the next one; of a tag that comes twice, the higher version. */
@@ -51,9 +51,13 @@ export const createInvalidator = (store: VersionedStore): Invalidator => {
 
   return {
     raise,
-    handle: async (message) => {
-      const moved = movedBy(message)
-      if (moved.length > 0) await raise(moved)
+    consumer: {
+      name: 'invalidate',
+      available: store.ping,
+      handle: async (message) => {
+        const moved = movedBy(message)
+        if (moved.length > 0) await raise(moved)
+      },
     },
   }
 }

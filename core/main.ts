@@ -4,9 +4,11 @@ import { createDirectBus } from '#infra/direct-bus.ts'
 import type { EventBus } from '#infra/event-bus.ts'
 import { createLog } from '#infra/log.ts'
 import { createPubSub } from '#infra/pubsub.ts'
+import { createPushVerifier } from '#infra/push-identity.ts'
 import { createRedis } from '#infra/redis.ts'
 import { createUpstash } from '#infra/upstash.ts'
-import { type Config, parseConfig } from './config.ts'
+import { type Config, parseConfig, pushOf, topicsOf } from './config.ts'
+import { logRefusals } from './consumer.ts'
 import { createPlatform } from './platform.ts'
 
 /** A statement that takes longer is not one of ours. */
@@ -16,27 +18,29 @@ const upstashTimeoutMs = 1_000
 /** Cloud Run ends a process ten seconds after it asked it to stop. */
 const drainMaxMs = 8_000
 
-const configOrExit = (): Config => {
+const configOrExit = (): { config: Config; push: ReturnType<typeof pushOf> } => {
   try {
-    return parseConfig(process.env)
+    const config = parseConfig(process.env)
+    return { config, push: pushOf(config) }
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
     process.exit(1)
   }
 }
 
-const config = configOrExit()
+const { config, push } = configOrExit()
 const log = createLog({ service: 'core', cell: config.CELL }, (line) => process.stdout.write(`${line}\n`))
 const onError = (part: string) => (error: Error) => log.error(`${part} failed`, error)
 
 const bus: EventBus =
   config.EVENT_BUS === 'direct'
-    ? createDirectBus()
+    ? createDirectBus(logRefusals(log))
     : createPubSub({
         projectId: config.PUBSUB_PROJECT,
-        topic: `${config.PUBSUB_PREFIX}-events`,
+        topics: topicsOf(config),
         emulatorHost: config.PUBSUB_EMULATOR_HOST,
         onError: onError('pubsub'),
+        onRefused: logRefusals(log),
       })
 const database = openDatabase({
   url: config.DATABASE_URL,
@@ -49,7 +53,15 @@ const redis = config.REDIS_URL
   : undefined
 const store = createUpstash({ url: config.UPSTASH_URL, token: config.UPSTASH_TOKEN, timeoutMs: upstashTimeoutMs })
 
-const platform = createPlatform(config, { database, redis, bus, store, log, clock: Date.now })
+const platform = createPlatform(config, {
+  database,
+  redis,
+  bus,
+  store,
+  verifyPush: push && createPushVerifier(push),
+  log,
+  clock: Date.now,
+})
 const server = serve({ fetch: platform.app.fetch, port: config.PORT }, () =>
   log.info('listening', { port: config.PORT, role: config.ROLE, events: config.EVENT_BUS }),
 )

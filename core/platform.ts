@@ -1,17 +1,22 @@
 import type { Hono } from 'hono'
 import type { Database } from '#db/client.ts'
-import type { EventBus } from '#infra/event-bus.ts'
+import type { EventBus, Subscriber } from '#infra/event-bus.ts'
 import type { Log } from '#infra/log.ts'
+import type { PushVerifier } from '#infra/push-identity.ts'
 import type { RegionalRedis } from '#infra/redis.ts'
 import type { VersionedStore } from '#infra/upstash.ts'
 import { createApp } from './app.ts'
 import { authRoutes } from './auth/routes.ts'
 import { createSessionIssuer } from './auth/session-issuer.ts'
+import { isFor } from './cloud-event.ts'
 import type { Config } from './config.ts'
+import { type Consumer, logRefusals } from './consumer.ts'
+import { createDeadLetterConsumer } from './dead-letters.ts'
 import { createInvalidator } from './invalidate.ts'
 import { createLimiter } from './limiter.ts'
 import { playerRoutes } from './players/routes.ts'
 import { createPrincipalReader } from './principal.ts'
+import { createPushReceiver } from './push.ts'
 import { createReaper } from './reap.ts'
 import { createRelay } from './relay.ts'
 import { createSecrets } from './secrets.ts'
@@ -25,6 +30,8 @@ export type Adapters = {
   readonly redis: RegionalRedis | undefined
   readonly bus: EventBus
   readonly store: VersionedStore
+  /** Where Pub/Sub pushes events: tells its calls from others. Undefined where they are pulled. */
+  readonly verifyPush: PushVerifier | undefined
   readonly log: Log
   readonly clock: () => number
 }
@@ -40,15 +47,15 @@ export type Platform = {
 
 export const createPlatform = (config: Config, adapters: Adapters): Platform => {
   const { CELL: cell, ROLE: role } = config
-  const { database, bus, log, clock } = adapters
+  const { database, bus, log, clock, verifyPush } = adapters
   const { db } = database
   const secrets = createSecrets(config.MASTER_KEYS)
   const signer = createSignerSource(db, secrets)
   const issuer = createSessionIssuer({ cell, issuer: config.ISSUER, secrets, signer })
   const invalidator = createInvalidator(adapters.store)
   const loops = [createRelay({ db, bus, cell, log, clock, raise: invalidator.raise }), createReaper({ db, log, clock })]
-  const consumers = { invalidate: invalidator.handle }
-  let stopping = false
+  const subscribers = subscribersOf(config, adapters, [invalidator.consumer])
+  const stopping = new AbortController()
 
   return {
     app: createApp({
@@ -68,22 +75,51 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
       principals: createPrincipalReader(db),
       log,
       clock,
+      push:
+        role === 'api' || !verifyPush
+          ? undefined
+          : createPushReceiver({
+              verify: verifyPush,
+              subscribers,
+              bus,
+              onRefused: logRefusals(log),
+              signal: stopping.signal,
+            }),
       ready: async () => {
-        if (stopping) throw new Error('stopping')
+        if (stopping.signal.aborted) throw new Error('stopping')
         await database.ping()
         await signer(clock())
       },
     }),
     start: async () => {
       if (role === 'api') return
-      for (const [name, handle] of Object.entries(consumers))
-        await bus.subscribe(`${config.PUBSUB_PREFIX}-${cell}-${name}`, handle)
+      if (!verifyPush) for (const subscriber of subscribers) await bus.subscribe(subscriber)
       for (const loop of loops) loop.start()
     },
     stop: async () => {
-      stopping = true
+      stopping.abort()
       await Promise.all(loops.map((loop) => loop.stop()))
       await bus.close()
     },
   }
+}
+
+/** The cell's consumers under the names of their subscriptions. */
+const subscribersOf = (config: Config, { database, clock }: Adapters, consumers: readonly Consumer[]): Subscriber[] => {
+  const prefix = `${config.PUBSUB_PREFIX}-${config.CELL}-`
+  const deadLetters = createDeadLetterConsumer({ database, prefix, clock })
+  return [
+    ...consumers.map(({ handle, ...consumer }): Subscriber => {
+      const name = prefix + consumer.name
+      return {
+        ...consumer,
+        name,
+        topic: 'events',
+        handle: async (message) => {
+          if (isFor(message, name)) await handle(message)
+        },
+      }
+    }),
+    { ...deadLetters, name: prefix + deadLetters.name, topic: 'dead-letters' },
+  ]
 }

@@ -20,7 +20,9 @@ const batchMax = 200
 /** A relay that died is replaced after this; one that lives renews with every turn. */
 const leaseMs = 15_000
 const idlePauseMs = 50
-const failurePauseMs = 1_000
+/** After a failure, doubled with each further one: a bus that is back is found within five seconds. */
+const failurePauseMinMs = 100
+const failurePauseMaxMs = 5_000
 
 export type Relay = Loop & {
   /** One turn over the partitions that this relay can have: how many events it published, and how many it could not. */
@@ -53,10 +55,12 @@ export const createRelay = (options: {
   const publish = async (partition: number): Promise<{ published: number; failed: number }> => {
     const batch = await listUnpublished(db, partition, batchMax)
     if (busFailed) await raise(batch)
-    const taken = await bus.publish(batch.map((event) => toMessage(cell, event)))
+    const taken = await bus.publish(batch.map((event) => toMessage(`/cells/${cell}`, event)))
     const published = batch.filter((_, at) => taken[at])
     const failed = batch.filter((_, at) => !taken[at])
-    if (published.length > 0) await markPublished(db, eventIds(published), new Date(clock()))
+    const drained = failed.length === 0 && batch.length < batchMax
+    const eventIds = published.map((event) => event.eventId)
+    await markPublished(db, { partition, owner, eventIds, now: new Date(clock()), drained })
     if (failed.length > 0 && !busFailed) await raise(failed)
     return { published: published.length, failed: failed.length }
   }
@@ -70,14 +74,25 @@ export const createRelay = (options: {
     return { published: sum('published'), failed: sum('failed') }
   }
 
+  let failurePauseMs = failurePauseMinMs
+  const afterFailure = () => {
+    const pauseMs = failurePauseMs
+    failurePauseMs = Math.min(2 * pauseMs, failurePauseMaxMs)
+    return pauseMs
+  }
+
   const loop = createLoop(async () => {
     try {
       const { published, failed } = await runOnce()
-      if (failed > 0) log.info('events wait in the outbox', { published, failed })
-      return failed > 0 ? failurePauseMs : published > 0 ? 0 : idlePauseMs
+      if (failed > 0) {
+        log.info('events wait in the outbox', { published, failed })
+        return afterFailure()
+      }
+      failurePauseMs = failurePauseMinMs
+      return published > 0 ? 0 : idlePauseMs
     } catch (error) {
       log.error('the relay had to stop its turn', error)
-      return failurePauseMs
+      return afterFailure()
     }
   })
   return {
@@ -89,5 +104,3 @@ export const createRelay = (options: {
     },
   }
 }
-
-const eventIds = (events: readonly OutboxRow[]) => events.map((event) => event.eventId)

@@ -30,6 +30,10 @@ export type DatabaseOptions = {
 
 /** A row lock that is not had by then is a conflict to report, not a queue to join. */
 const lockTimeoutMs = 500
+/** How much longer than the server's own limit we wait for its word: after that the network is taken for dead. */
+const silenceMaxMs = 1_000
+/** A server that lives answers this at once. */
+const pingMaxMs = 2_000
 /** A transaction that does nothing for this long belongs to a dead client. */
 const idleTransactionTimeoutMs = 10_000
 /** A server that does not answer by then is down, as far as a caller with a deadline is concerned. */
@@ -55,13 +59,27 @@ export const openDatabase = (options: DatabaseOptions): Database => {
   return {
     db: drizzle(sql),
     statement: async <Row>(text: string, parameters: readonly (string | number | readonly string[])[]) => {
-      const rows = await sql.unsafe(text, parameters as (string | number | string[])[], { prepare: true })
+      const query = sql.unsafe(text, parameters as (string | number | string[])[], { prepare: true })
+      const rows = await heard(query, options.statementTimeoutMs + silenceMaxMs)
       return rows as unknown as Row[]
     },
     ping: async () => {
-      await sql`select 1`
+      await heard(sql`select 1`, pingMaxMs)
     },
     close: (graceMs) => sql.end({ timeout: graceMs / 1_000 }),
+  }
+}
+
+/** The result of a query, or an outage when there is none by then: a dead network sends no error. */
+const heard = async <Result>(query: PromiseLike<Result>, maxMs: number): Promise<Result> => {
+  const silence = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    silence.reject(Object.assign(new Error(`the database was silent for ${maxMs} ms`), { code: 'ETIMEDOUT' }))
+  }, maxMs)
+  try {
+    return await Promise.race([query, silence.promise])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

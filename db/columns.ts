@@ -8,3 +8,7 @@ export const moment = (name: string) => timestamp(name, { withTimezone: true, pr
  */
 export const id = <Id extends string>(name: string) =>
   customType<{ data: Id; driverData: string }>({ dataType: () => 'text collate "C"' })(name)
+
+/** Bytes as they are. */
+export const bytes = (name: string) =>
+  customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => 'bytea' })(name)

@@ -25,6 +25,8 @@ export const outbox = pgTable(
     traceparent: text('traceparent').notNull(),
     occurredAt: moment('occurred_at').notNull(),
     publishedAt: moment('published_at'),
+    /** The one subscription that an event goes to again; null for all that go out for the first time. */
+    redrivenFor: text('redriven_for'),
   },
   (table) => [
     index('outbox_unpublished').on(table.partition, table.version, table.eventId).where(sql`published_at is null`),
@@ -45,7 +47,7 @@ export const outboxLeases = pgTable(
 
 export type OutboxRow = Omit<typeof outbox.$inferSelect, 'partition' | 'publishedAt'>
 
-export const insertEvents = async (tx: Tx, events: readonly OutboxRow[]): Promise<void> => {
+export const insertEvents = async (tx: Tx, events: readonly Omit<OutboxRow, 'redrivenFor'>[]): Promise<void> => {
   if (events.length > 0) await tx.insert(outbox).values([...events])
 }
 
@@ -89,16 +91,36 @@ export const listUnpublished = (db: Db, partition: number, limit: number): Promi
       moved: outbox.moved,
       traceparent: outbox.traceparent,
       occurredAt: outbox.occurredAt,
+      redrivenFor: outbox.redrivenFor,
     })
     .from(outbox)
     .where(sql`${outbox.partition} = ${partition} and ${outbox.publishedAt} is null`)
     .orderBy(outbox.version, outbox.eventId)
     .limit(limit)
 
-export const markPublished = async (db: Db, eventIds: readonly EventId[], now: Date): Promise<void> => {
+/**
+ * Marks events of one partition as published and, where nothing else was waiting, gives up the lease: a relay that dies then
+ * leaves behind only the partitions that it was working on.
+ */
+export const markPublished = async (
+  db: Db,
+  batch: { partition: number; owner: string; eventIds: readonly EventId[]; now: Date; drained: boolean },
+): Promise<void> => {
   await db.execute(sql`
-    update outbox set published_at = ${now.toISOString()}::timestamptz
-    where event_id = any(${sql.param(eventIds)}::text[])`)
+    with released as (
+      update outbox_leases set leased_until = '-infinity'
+      where partition = ${batch.partition} and owner = ${batch.owner} and ${batch.drained})
+    update outbox set published_at = ${batch.now.toISOString()}::timestamptz
+    where event_id = any(${sql.param(batch.eventIds)}::text[])`)
+}
+
+/** Sends an event to one subscription again, whether it is still here or was deleted after it had left. */
+export const insertAgain = async (tx: Tx, event: OutboxRow): Promise<void> => {
+  const { redrivenFor } = event
+  await tx
+    .insert(outbox)
+    .values(event)
+    .onConflictDoUpdate({ target: outbox.eventId, set: { publishedAt: null, redrivenFor } })
 }
 
 /** Deletes events that were published before `before`, at most `limit`; answers how many went. */

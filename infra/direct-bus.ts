@@ -1,23 +1,63 @@
-import type { BusHandler, EventBus } from './event-bus.ts'
+import { deliver, type OnRefused } from './deliver.ts'
+import { type BusMessage, type BusTopic, type EventBus, encodeDeadLetter, type Subscriber } from './event-bus.ts'
+
+/** Messages whose refusals are counted; far more than a machine without Pub/Sub has in hand. */
+const countedMax = 10_000
 
 /**
- * The bus for a machine without Pub/Sub: publishing calls the handlers, in this process. A message that a handler rejected
+ * The bus for a machine without Pub/Sub: publishing calls the subscribers, in this process. A message that one of them refused
  * counts as not published, so the outbox keeps it and the relay brings it again.
  */
-export const createDirectBus = (): EventBus => {
-  const handlers = new Map<string, BusHandler>()
+export const createDirectBus = (onRefused: OnRefused): EventBus => {
+  const subscribers = new Map<string, Subscriber>()
+  const refusals = new Map<string, number>()
+  const stopped = new AbortController()
+
+  const offer = async (subscriber: Subscriber, message: BusMessage): Promise<boolean> => {
+    const counted = `${subscriber.name} ${message.attributes['ce-id']}`
+    const attempt = (refusals.get(counted) ?? 0) + 1
+    let refused = false
+    const taken = await deliver(subscriber, {
+      message,
+      attempt,
+      bury,
+      holdMaxMs: 0,
+      signal: stopped.signal,
+      onRefused: (refusal) => {
+        refused = true
+        onRefused(refusal)
+      },
+    })
+    if (taken) refusals.delete(counted)
+    else if (refused) {
+      if (refusals.size >= countedMax) refusals.clear()
+      refusals.set(counted, attempt)
+    }
+    return taken
+  }
+
+  const offerAll = async (topic: BusTopic, message: BusMessage): Promise<boolean> => {
+    const ours = [...subscribers.values()].filter((subscriber) => subscriber.topic === topic)
+    return (await Promise.all(ours.map((subscriber) => offer(subscriber, message)))).every(Boolean)
+  }
+
+  const bury: EventBus['bury'] = async (letter) => {
+    if (!(await offerAll('dead-letters', encodeDeadLetter(letter)))) throw new Error('nobody took the dead letter')
+  }
+
   return {
     publish: async (messages) => {
       const taken: boolean[] = []
-      for (const message of messages) {
-        const results = await Promise.allSettled([...handlers.values()].map((handle) => handle(message)))
-        taken.push(results.every((result) => result.status === 'fulfilled'))
-      }
+      for (const message of messages) taken.push(await offerAll('events', message))
       return taken
     },
-    subscribe: async (name, handler) => {
-      handlers.set(name, handler)
+    subscribe: async (subscriber) => {
+      subscribers.set(subscriber.name, subscriber)
     },
-    close: async () => handlers.clear(),
+    bury,
+    close: async () => {
+      stopped.abort()
+      subscribers.clear()
+    },
   }
 }

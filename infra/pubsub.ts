@@ -1,73 +1,106 @@
 import { type Message, PubSub, type Subscription, type Topic } from '@google-cloud/pubsub'
-import type { BusMessage, EventBus } from './event-bus.ts'
+import { deliver, type OnRefused } from './deliver.ts'
+import { type BusMessage, type BusTopic, type EventBus, encodeDeadLetter } from './event-bus.ts'
 
 export type PubSubOptions = {
   readonly projectId: string
-  /** The topic that every event of this cell goes to. */
-  readonly topic: string
-  /** `host:port` of an emulator: no credentials are looked for, and topic and subscriptions are made when they are missing. */
+  readonly topics: Readonly<Record<BusTopic, string>>
+  /** `host:port` of an emulator: no credentials are looked for, and topics and subscriptions are made when they are missing. */
   readonly emulatorHost: string | undefined
-  /** Told of what went wrong: once a batch, and once a message whose handler rejected. */
+  /** Told of what went wrong between us and Pub/Sub, once a batch. */
   readonly onError: (error: Error) => void
+  readonly onRefused: OnRefused
 }
 
 /** A batch that Pub/Sub has not taken by then stays in the outbox. */
 const publishTimeoutMs = 5_000
 /** Messages that one process holds unacknowledged: enough to keep a consumer busy, little to redeliver after a crash. */
 const outstandingMax = 500
+/**
+ * When Pub/Sub itself gives up, above `deliveriesMax`: only a message that kills its subscriber gets so far. The policy also makes
+ * Pub/Sub count deliveries. (The emulator counts, and breaks the stream when the number is reached, so it is the highest.)
+ */
+const brokerDeliveriesMax = 100
 const alreadyExists = 6
 
-/** Google Pub/Sub with ordering keys. Against the real service Terraform makes topic and subscriptions. */
+/** Google Pub/Sub with ordering keys. Against the real service Terraform makes topics and subscriptions. */
 export const createPubSub = (options: PubSubOptions): EventBus => {
+  const { emulatorHost, onError } = options
   // With an emulator there is no Google machine to ask for credentials, and asking takes seconds and a warning.
-  if (options.emulatorHost) process.env.METADATA_SERVER_DETECTION ??= 'none'
+  if (emulatorHost) process.env.METADATA_SERVER_DETECTION ??= 'none'
   const client = new PubSub({
     projectId: options.projectId,
-    ...(options.emulatorHost ? { apiEndpoint: options.emulatorHost, emulatorMode: true } : {}),
+    ...(emulatorHost ? { apiEndpoint: emulatorHost, emulatorMode: true } : {}),
   })
-  const topic = client.topic(options.topic, {
-    messageOrdering: true,
-    batching: { maxMessages: 100, maxMilliseconds: 2 },
-    gaxOpts: { timeout: publishTimeoutMs, retry: null },
-  })
+  const topicOf = (name: BusTopic) =>
+    client.topic(options.topics[name], {
+      messageOrdering: true,
+      batching: { maxMessages: 100, maxMilliseconds: 2 },
+      gaxOpts: { timeout: publishTimeoutMs, retry: null },
+    })
+  const topics = { events: topicOf('events'), 'dead-letters': topicOf('dead-letters') }
   const subscriptions: Subscription[] = []
-  const ready = options.emulatorHost ? once(() => ignoreExisting(topic.create())) : async () => {}
+  const closing = new AbortController()
+  const ready = emulatorHost
+    ? once(async () => {
+        for (const topic of Object.values(topics)) await ignoreExisting(topic.create())
+      })
+    : async () => {}
+
+  const bury: EventBus['bury'] = async (letter) => {
+    const failure = await publishOne(topics['dead-letters'], encodeDeadLetter(letter))
+    if (!failure) return
+    onError(failure)
+    throw failure
+  }
 
   return {
     publish: async (messages) => {
       try {
         await bounded(ready())
       } catch (error) {
-        options.onError(toError(error))
+        onError(toError(error))
         return messages.map(() => false)
       }
-      const failures = await Promise.all(messages.map((message) => publishOne(topic, message)))
+      const failures = await Promise.all(messages.map((message) => publishOne(topics.events, message)))
       const [failure] = failures.filter((error) => error !== undefined)
-      if (failure) options.onError(failure)
+      if (failure) onError(failure)
       return failures.map((error) => error === undefined)
     },
-    subscribe: async (name, handler) => {
-      const subscription = topic.subscription(name, { flowControl: { maxMessages: outstandingMax } })
-      if (options.emulatorHost) {
+    subscribe: async (subscriber) => {
+      const topic = topics[subscriber.topic]
+      const subscription = topic.subscription(subscriber.name, { flowControl: { maxMessages: outstandingMax } })
+      if (emulatorHost) {
         await ready()
-        await ignoreExisting(subscription.create({ enableMessageOrdering: true, ackDeadlineSeconds: 10 }))
-      }
-      subscription.on('error', options.onError)
-      subscription.on('message', (message: Message) => {
-        const { orderingKey = '', attributes, data } = message
-        handler({ orderingKey, attributes, data: data.toString('utf8') }).then(
-          () => message.ack(),
-          (error) => {
-            options.onError(toError(error))
-            message.nack()
-          },
+        const deadLetterTopic = `projects/${options.projectId}/topics/${options.topics['dead-letters']}`
+        await ignoreExisting(
+          subscription.create({
+            enableMessageOrdering: true,
+            ackDeadlineSeconds: 10,
+            retryPolicy: { minimumBackoff: { nanos: 100_000_000 }, maximumBackoff: { seconds: 10 } },
+            deadLetterPolicy: { deadLetterTopic, maxDeliveryAttempts: brokerDeliveriesMax },
+          }),
         )
+      }
+      subscription.on('error', onError)
+      subscription.on('message', (message: Message) => {
+        const { orderingKey = '', attributes, data, deliveryAttempt: attempt } = message
+        void deliver(subscriber, {
+          message: { orderingKey, attributes, data },
+          attempt,
+          bury,
+          holdMaxMs: Number.POSITIVE_INFINITY,
+          signal: closing.signal,
+          onRefused: options.onRefused,
+        }).then((done) => (done ? message.ack() : message.nack()))
       })
       subscriptions.push(subscription)
     },
+    bury,
     close: async () => {
+      closing.abort()
       await Promise.allSettled(subscriptions.map((subscription) => subscription.close()))
-      await bounded(client.close()).catch(options.onError)
+      await bounded(client.close()).catch(onError)
     },
   }
 }
@@ -75,7 +108,7 @@ export const createPubSub = (options: PubSubOptions): EventBus => {
 /** Why Pub/Sub did not take a message; undefined when it did. */
 const publishOne = async (topic: Topic, { orderingKey, attributes, data }: BusMessage): Promise<Error | undefined> => {
   try {
-    await bounded(topic.publishMessage({ orderingKey, attributes: { ...attributes }, data: Buffer.from(data) }))
+    await bounded(topic.publishMessage({ orderingKey, attributes: { ...attributes }, data }))
     return undefined
   } catch (error) {
     // After a failure the client refuses the key until it is told that the order is in hand again: the outbox has it.

@@ -18,6 +18,8 @@ export type VersionedStore = {
   fill(key: string, tag: TagVersion, entry: { readonly text: string; readonly lifeMs: number }): Promise<void>
   /** Raises versions: each becomes the maximum of what it was and what is given, in any order, however often. One request. */
   raise(tags: readonly TagVersion[]): Promise<void>
+  /** Resolves when the store answers. */
+  ping(): Promise<void>
 }
 
 /** Far above the hard life of any entry: while an entry could be served, the version that disqualifies it must stand. */
@@ -54,6 +56,9 @@ export const createUpstash = (options: {
     raise: async (tags) => {
       if (tags.length === 0) return
       await tags.reduce(raiseIn, redis.pipeline()).exec()
+    },
+    ping: async () => {
+      await redis.ping()
     },
   }
 }

@@ -89,6 +89,7 @@ test('while Pub/Sub refuses, the outbox keeps every event, caches hear of them, 
       return messages.map(() => !refuses)
     },
     subscribe: async () => {},
+    bury: async () => {},
     close: async () => {},
   }
   const raised = new Map<string, number>()

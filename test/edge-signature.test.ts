@@ -231,7 +231,9 @@ test('with two live keys both are accepted, and one that was taken away is not',
     const store = createUpstash({ url: world.upstash.url, token: 'test-token', timeoutMs: 1_000 })
     const log = createLog({ service: 'core', cell }, () => {})
     const { database, clock } = world
-    return createPlatform(config, { database, redis: undefined, bus: createDirectBus(), store, log, clock }).app
+    const bus = createDirectBus(() => {})
+    const adapters = { database, redis: undefined, bus, store, verifyPush: undefined, log, clock }
+    return createPlatform(config, adapters).app
   }
   const both = coreWith(`${newKey},${oldKey}`)
   for (const key of [oldKey, newKey]) expect((await send(wireOf(grantCall(), key), both)).status).toBe(200)

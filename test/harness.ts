@@ -15,7 +15,8 @@ import {
 import { type Cell, cellSchema, type PlayerId } from '#contract/ids.ts'
 import { routes } from '#contract/routes.ts'
 import { createApiKey } from '#core/api-keys.ts'
-import { parseConfig } from '#core/config.ts'
+import { parseConfig, topicsOf } from '#core/config.ts'
+import { logRefusals } from '#core/consumer.ts'
 import { createPlatform, type Platform } from '#core/platform.ts'
 import { createSecrets } from '#core/secrets.ts'
 import { createSigningKey } from '#core/signing-keys.ts'
@@ -59,6 +60,8 @@ export type World = {
   readonly clock: Clock
   readonly keys: { readonly publishable: string; readonly server: string; readonly operator: string }
   readonly secrets: { readonly masterKeys: string; readonly edgeKeys: string }
+  /** What the names of its topics and subscriptions begin with. */
+  readonly prefix: string
   /** The core stops to listen, as if its region were gone; what it had begun ends. */
   stopCore(): Promise<void>
   /** How many requests the core has had, of routes or documents. */
@@ -148,16 +151,18 @@ export const startWorld = async (options: { readonly bus?: 'pubsub' | 'direct' }
   })
   const log = createLog({ service: 'core', cell }, (line) => logLines.push(line))
   const onError = (error: Error) => log.error('an adapter failed', error)
+  const onRefused = logRefusals(log)
   const redis = redisUrl ? createRedis({ url: redisUrl, cluster: false, onError }) : undefined
   stops.push(async () => redis?.close())
   const bus = emulatorHost
-    ? createPubSub({ projectId: 'perigee-test', topic: `${prefix}-events`, emulatorHost, onError })
-    : createDirectBus()
+    ? createPubSub({ projectId: 'perigee-test', topics: topicsOf(config), emulatorHost, onError, onRefused })
+    : createDirectBus(onRefused)
   const platform = createPlatform(config, {
     database,
     redis,
     bus,
     store: createUpstash({ url: upstash.url, token: 'test-token', timeoutMs: 1_000 }),
+    verifyPush: undefined,
     log,
     clock,
   })
@@ -247,6 +252,7 @@ export const startWorld = async (options: { readonly bus?: 'pubsub' | 'direct' }
     clock,
     keys,
     secrets: { masterKeys, edgeKeys },
+    prefix,
     stopCore,
     coreRequests: () => coreRequests,
     logLines,

@@ -1,17 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId, type PlayerId } from '#contract/ids.ts'
 import { createApiKey } from '#core/api-keys.ts'
 import { fingerprintOf } from '#core/request.ts'
 import type { SetRow } from '#db/set-statement.ts'
 import { moveStatement } from '#db/value.ts'
-import { freePort } from '#infra/local/ports.ts'
-import { startChild, untilReady } from '#infra/local/process.ts'
 import { checkedFetch } from './checked-fetch.ts'
+import { startCoreProcess } from './core-process.ts'
 import { type CoreCall, cell, eventually, signCoreCall, startWorld, type World } from './harness.ts'
 
 let world: World
@@ -123,38 +118,15 @@ test('of 200 calls at once over 20 keys each key has one effect, and all who sen
 const withSecondCore = async (
   use: (cores: readonly { readonly ask: (call: CoreCall) => Promise<Sent> }[]) => Promise<void>,
 ): Promise<void> => {
-  const port = await freePort()
-  const logFile = join(tmpdir(), `perigee-second-core-${port}.log`)
-  const child = await startChild({
-    name: 'second core',
-    command: process.execPath,
-    args: [fileURLToPath(new URL('../core/main.ts', import.meta.url))],
-    logFile,
-    env: {
-      ...process.env,
-      CELL: cell,
-      PORT: String(port),
-      ROLE: 'api',
-      EVENT_BUS: 'direct',
-      DATABASE_URL: world.databaseUrl,
-      MASTER_KEYS: world.secrets.masterKeys,
-      EDGE_KEYS: world.secrets.edgeKeys,
-      ISSUER: world.edgeUrl,
-      UPSTASH_URL: world.upstash.url,
-      UPSTASH_TOKEN: 'test-token',
-    },
-  })
-  const secondUrl = `http://127.0.0.1:${port}`
-  const ask = async (url: string, call: CoreCall): Promise<Sent> => {
+  const second = await startCoreProcess(world)
+  const first = async (call: CoreCall) => {
     const headers = signCoreCall(call, world.secrets.edgeKeys, world.clock())
-    return sentOf(await fetch(url + call.path, { method: call.method, headers, body: call.body ?? '' }))
+    return fetch(world.coreUrl + call.path, { method: call.method, headers, body: call.body ?? '' })
   }
   try {
-    await untilReady(child, 20_000, async () => (await fetch(`${secondUrl}/readyz`)).ok)
-    await use([world.coreUrl, secondUrl].map((url) => ({ ask: (call) => ask(url, call) })))
+    await use([first, second.ask].map((ask) => ({ ask: async (call) => sentOf(await ask(call)) })))
   } finally {
-    await child.stop()
-    await rm(logFile, { force: true })
+    await second.stop()
   }
 }
 
