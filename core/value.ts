@@ -10,7 +10,7 @@ export type Move = Pick<MoveInput, 'changes' | 'reason'> & { readonly playerId: 
  * The one door for value: whatever grants or takes currency goes through this statement, which owns lock order, caps, ledger
  * and event. Refusals: `not_found`, `currency_unknown`, `insufficient_funds`, `balance_cap_exceeded`.
  */
-export const move = (ctx: Context, { playerId, changes, reason }: Move): SetWork<MoveInput> => ({
+export const move = (ctx: Pick<Context, 'cell' | 'now'>, { playerId, changes, reason }: Move): SetWork<MoveInput> => ({
   statement: moveStatement,
   aggregate: playerId,
   input: {

@@ -84,7 +84,7 @@ with i as materialized (
   where l.free and not exists (select from p where p.ord = i.ord)
 ), w as materialized (
   select t.* from ${rows.table} t where t.${rows.key} = any(array(select aggregate from q))
-  order by t.${rows.key} for no key update ${form === 'passing' ? 'skip locked' : ''}
+  order by t.${rows.key} ${lockOf[form]}
 ), n as materialized (
   select q.* from q ${form === 'passing' ? `where ${lockedOrAbsent(rows)}` : ''}
 ), ${decide}, c as (
@@ -114,6 +114,9 @@ select
 from i join l using (ord) left join p using (ord) left join r using (ord)
   left join c on c.principal = i.principal and c.key = i.key
 order by i.ord`
+
+/** Either reads the newest row, also after a wait; the order keeps sets from waiting for each other in a circle. */
+const lockOf = { passing: 'for no key update skip locked', waiting: 'for no key update' }
 
 /** A command whose row was locked here, or does not exist; what is left has a row that another transaction holds. */
 const lockedOrAbsent = ({ table, key }: SetParts['rows']) =>

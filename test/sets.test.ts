@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId, type PlayerId } from '#contract/ids.ts'
 import { createApiKey } from '#core/api-keys.ts'
-import { insertPlayer } from '#db/players.ts'
-import { insertWallet, upsertCurrency } from '#db/wallet.ts'
+import type { Written } from '#core/command.ts'
+import { move } from '#core/value.ts'
+import { createWrite } from '#core/write.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { cell, startWorld, type World } from './harness.ts'
+import { type Change, makePlayers } from './wallet-calls.ts'
 
 let world: World
 beforeAll(async () => {
@@ -14,7 +15,6 @@ beforeAll(async () => {
 })
 afterAll(() => world?.stop())
 
-type Change = { readonly currency: string; readonly amount: number }
 type Ask = {
   readonly playerId: PlayerId
   readonly changes: readonly Change[]
@@ -34,26 +34,6 @@ const ask = async (asked: Ask) => {
   const { path, ...init } = requestOf(asked)
   const response = await checkedFetch(new Request(world.edgeUrl + path, init))
   return { status: response.status, body: JSON.parse(await response.text()) }
-}
-
-/** The same without the edge, for the many calls of a model. */
-const askCore = async (asked: Ask) => {
-  const response = await world.askCore({ ...requestOf(asked), principal: { kind: 'server' } })
-  return { status: response.status, body: JSON.parse(await response.text()) }
-}
-
-/** Players with empty wallets, without the sessions of a sign-in. */
-const makePlayers = async (count: number): Promise<PlayerId[]> => {
-  const createdAt = new Date()
-  const version = createdAt.getTime()
-  const ids = Array.from({ length: count }, () => newId('player', cell, version))
-  await world.database.db.transaction(async (tx) => {
-    for (const playerId of ids) {
-      await insertPlayer(tx, { playerId, displayName: 'Ada', version, createdAt })
-      await insertWallet(tx, playerId, version)
-    }
-  })
-  return ids
 }
 
 const balanceOf = (body: { balances: Change[] }, code: string) =>
@@ -89,7 +69,7 @@ test('in one burst every caller gets an answer of their own: the refused by thei
       problem: { code: 'currency_unknown', currency: 'shells' },
     },
   }
-  const players = await makePlayers(120)
+  const players = await makePlayers(world, 120)
   const known = players.map((playerId, at) => ({ playerId, ...(Object.values(kinds)[at % 4] ?? kinds.applied) }))
   const strangers = Array.from({ length: 30 }, () => ({
     playerId: newId('player', cell, Date.now()),
@@ -115,7 +95,7 @@ test('in one burst every caller gets an answer of their own: the refused by thei
 })
 
 test('a command that breaks its set fails alone; its neighbours succeed once, and so does its own retry later', async () => {
-  const players = await makePlayers(48)
+  const players = await makePlayers(world, 48)
   const poisoned = players[20]
   if (!poisoned) throw new Error('48 players were asked for')
   await world.sql.unsafe(`
@@ -146,67 +126,55 @@ test('a command that breaks its set fails alone; its neighbours succeed once, an
   expect(await entries()).toEqual(once(players))
 })
 
+/** Straight to the sets, all in one turn of the loop, so that they share statements. */
+const writeTogether = (playerIds: readonly PlayerId[]) => {
+  const { database, clock } = world
+  const write = createWrite({ database, cell, clock, sets: { size: 64, inFlight: 2 } })
+  const now = new Date(clock())
+  const base = { principal: 'key:test', fingerprint: 'f'.repeat(64), traceparent: '00-0-0-01', now }
+  return playerIds.map((playerId) =>
+    write.set(
+      { ...base, key: randomUUID(), requestId: randomUUID(), deadlineAt: now.getTime() + 5_000 },
+      move({ cell, now }, { playerId, changes: [{ currency: 'coins', amount: 3 }], reason: 'test' }),
+    ),
+  )
+}
+
+test('a wallet that somebody holds keeps its own command waiting and no other one, and is served once it is free', async () => {
+  const players = await makePlayers(world, 40)
+  const heldAt = 20
+  const heldId = players[heldAt]
+  if (!heldId) throw new Error('40 players were asked for')
+  const holdFor = async (use: () => Promise<unknown>) =>
+    world.sql.begin(async (tx) => {
+      await tx`select from wallets where player_id = ${heldId} for update`
+      await use()
+    })
+
+  const order: number[] = []
+  let held: Promise<Written> | undefined
+  await holdFor(async () => {
+    const written = writeTogether(players).map((write, at) => write.finally(() => order.push(at)))
+    held = written[heldAt]
+    await Promise.all(written.filter((_, at) => at !== heldAt))
+  })
+  expect((await held)?.status).toBe(200)
+  expect(order.indexOf(heldAt), 'the held one is the last').toBe(players.length - 1)
+
+  await holdFor(async () => {
+    const [refused] = await Promise.allSettled(writeTogether([heldId]))
+    expect(refused).toMatchObject({ status: 'rejected', reason: { code: '55P03' } })
+  })
+})
+
 test('many writes to one wallet at once all count, in some order', async () => {
-  const [playerId] = await makePlayers(1)
+  const [playerId] = await makePlayers(world, 1)
   if (!playerId) throw new Error('a player was asked for')
   const answers = await Promise.all(
     Array.from({ length: 60 }, () => ask({ playerId, changes: [{ currency: 'coins', amount: 1 }] })),
   )
   const balances = answers.map(({ body }) => Number(balanceOf(body, 'coins'))).sort((a, b) => a - b)
   expect(balances).toEqual(Array.from({ length: 60 }, (_, at) => at + 1))
-})
-
-/** The rule of a wallet in plain sight: in the order of the changes, the first that cannot be refuses them all. */
-const applyToModel = (balances: Record<string, number>, caps: Record<string, number>, changes: readonly Change[]) => {
-  const next = { ...balances }
-  for (const { currency, amount } of changes) {
-    const [balance, cap] = [balances[currency] ?? 0, caps[currency]]
-    if (cap === undefined) return { refusal: { code: 'currency_unknown', currency } }
-    if (balance + amount < 0) return { refusal: { code: 'insufficient_funds', currency, balance, needed: -amount } }
-    if (amount > 0 && balance + amount > cap)
-      return { refusal: { code: 'balance_cap_exceeded', currency, balance, cap } }
-    next[currency] = balance + amount
-  }
-  return { next }
-}
-
-test('a wallet does what a model of three lines does: never negative, never past a cap, all changes or none', {
-  timeout: 90_000,
-}, async () => {
-  const caps = { energy: 100, tickets: 10 }
-  for (const [code, cap] of Object.entries(caps)) await upsertCurrency(world.database.db, { code, cap })
-  const currency = fc.oneof(
-    { weight: 10, arbitrary: fc.constantFrom('energy', 'tickets') },
-    { weight: 1, arbitrary: fc.constant('shells') },
-  )
-  const amount = fc.integer({ min: -60, max: 80 }).filter((value) => value !== 0)
-  const command = fc.uniqueArray(fc.record({ currency, amount }), {
-    minLength: 1,
-    maxLength: 3,
-    selector: (change) => change.currency,
-  })
-  const players = await makePlayers(200)
-  const figures: Record<string, number> = { applied: 0 }
-  const seed = Date.now() % 2 ** 31
-  const property = fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 8 }), async (commands) => {
-    const playerId = players.pop() ?? (await makePlayers(1))[0]
-    if (!playerId) throw new Error('a player was asked for')
-    let model: Record<string, number> = { coins: 0, gems: 0, energy: 0, tickets: 0 }
-    for (const changes of commands) {
-      const { next, refusal } = applyToModel(model, caps, changes)
-      const { status, body } = await askCore({ playerId, changes })
-      if (refusal) expect(body).toMatchObject({ ...refusal, status })
-      model = next ?? model
-      if (next)
-        expect(Object.fromEntries(body.balances.map((row: Change) => [row.currency, row.amount]))).toEqual(model)
-      const outcome = refusal?.code ?? 'applied'
-      figures[outcome] = (figures[outcome] ?? 0) + 1
-    }
-    const [row] = await world.sql`select balances from wallets where player_id = ${playerId}`
-    expect({ ...model, ...row?.balances }).toEqual(model)
-  })
-  await fc.assert(property, { seed, numRuns: 200 })
-  console.log(`ledger-model: seed ${seed}, ${JSON.stringify(figures)}`)
 })
 
 test('after all of this every balance is the sum of its entries, and each write has left exactly one event', async () => {
