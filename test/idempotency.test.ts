@@ -8,6 +8,7 @@ import { moveStatement } from '#db/value.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { startCoreProcess } from './core-process.ts'
 import { type CoreCall, cell, eventually, signCoreCall, startWorld, type World } from './harness.ts'
+import { codeOf, type Sent, sentOf } from './wallet-calls.ts'
 
 let world: World
 beforeAll(async () => {
@@ -15,23 +16,8 @@ beforeAll(async () => {
 })
 afterAll(() => world?.stop())
 
-type Sent = {
-  readonly status: number
-  readonly text: string
-  readonly replayed: boolean
-  readonly retryAfter: string | null
-}
-
-const sentOf = async (response: Response): Promise<Sent> => ({
-  status: response.status,
-  text: await response.text(),
-  replayed: response.headers.get('idempotency-replayed') === 'true',
-  retryAfter: response.headers.get('retry-after'),
-})
-
 const pathOf = (playerId: PlayerId) => `/v1/players/${playerId}/wallet/transactions`
 const bodyOf = (amount: number) => JSON.stringify({ changes: [{ currency: 'coins', amount }], reason: 'test' })
-const codeOf = ({ text }: Sent): unknown => JSON.parse(text).code
 
 type Grant = { readonly playerId: PlayerId; readonly key?: string; readonly body?: string; readonly bearer?: string }
 
@@ -101,19 +87,6 @@ const expectOneAnswerAKey = (herd: readonly HerdCall[]): number => {
   return inFlight
 }
 
-test('of 200 calls at once over 20 keys each key has one effect, and all who sent it get the same bytes', async () => {
-  const players = await signInMany(4)
-  const keys = players.flatMap(({ playerId }) => Array.from({ length: 5 }, () => ({ playerId, key: randomUUID() })))
-  const calls = Array.from({ length: 10 }, () => keys).flat()
-  const startedAt = performance.now()
-  const herd = await Promise.all(calls.map(async (call) => ({ ...call, sent: await untilAnswered(() => grant(call)) })))
-  const inFlight = expectOneAnswerAKey(herd)
-  for (const { playerId } of players)
-    expect(await effectsOn(playerId)).toEqual({ transactions: 5, entries: 5, events: 5, coins: 50 })
-  const tookMs = Math.round(performance.now() - startedAt)
-  console.log(`same-key-herd, one core: 200 calls, 20 effects, ${inFlight} told "in flight", ${tookMs} ms`)
-})
-
 /** Sends to this world's core, and to a second process that runs on the same database meanwhile. */
 const withSecondCore = async (
   use: (cores: readonly { readonly ask: (call: CoreCall) => Promise<Sent> }[]) => Promise<void>,
@@ -129,28 +102,6 @@ const withSecondCore = async (
     await second.stop()
   }
 }
-
-test('a herd over two core processes has one effect a key, whichever process it reached', {
-  timeout: 90_000,
-}, async () => {
-  await withSecondCore(async (cores) => {
-    const players = await signInMany(4)
-    const keys = players.flatMap(({ playerId }) => Array.from({ length: 5 }, () => ({ playerId, key: randomUUID() })))
-    const calls = Array.from({ length: 10 }, () =>
-      cores.flatMap((core) => keys.map((key) => ({ ...key, core }))),
-    ).flat()
-    const herd = await Promise.all(
-      calls.map(async ({ core, playerId, key }) => ({
-        key,
-        sent: await untilAnswered(() => core.ask(grantCall(playerId, key))),
-      })),
-    )
-    const inFlight = expectOneAnswerAKey(herd)
-    for (const { playerId } of players)
-      expect(await effectsOn(playerId)).toEqual({ transactions: 5, entries: 5, events: 5, coins: 50 })
-    console.log(`same-key-herd, two processes: 400 calls, 20 effects, ${inFlight} told "in flight"`)
-  })
-})
 
 test('two core processes that write to one wallet all the time lose nothing of what the other wrote', {
   timeout: 90_000,
