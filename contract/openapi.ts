@@ -1,10 +1,9 @@
 import * as z from 'zod'
 import { type ErrorCode, errors } from './errors.ts'
+import { createNamedSchemas, type Json, type NamedSchemas } from './json-schema.ts'
 import { carriesRetryAfter, problemContentType, problemSchema } from './problem.ts'
 import { errorsOf, type Route } from './route.ts'
 import type { RouteTable } from './routes.ts'
-
-type Json = { readonly [member: string]: unknown }
 
 const title = 'Perigee'
 const description =
@@ -12,7 +11,7 @@ const description =
 
 /** The OpenAPI 3.1 document of a table. The same table gives the same document, byte for byte. */
 export const openApiDocument = (table: RouteTable, version: string): Json => {
-  const components = createComponents()
+  const components = createNamedSchemas('#/components/schemas/')
   const paths: Record<string, Record<string, Json>> = {}
   for (const [operationId, route] of Object.entries(table)) {
     paths[route.path] = {
@@ -25,7 +24,7 @@ export const openApiDocument = (table: RouteTable, version: string): Json => {
     info: { title, version, description, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
     servers: [{ url: '/' }],
     paths,
-    components: { schemas: components.schemas(), securitySchemes, headers, parameters },
+    components: { schemas: components.all(), securitySchemes, headers, parameters },
   }
 }
 
@@ -87,47 +86,7 @@ const security: Record<Route['access'], readonly Json[]> = {
   operator: [{ operator: [] }],
 }
 
-/** Schemas that carry an id are written once, under `components`, and referred to. */
-const createComponents = () => {
-  const named: Record<string, Json> = {}
-
-  const convert = (schema: z.ZodType, io: 'input' | 'output'): Json => {
-    const {
-      $schema: _,
-      $defs = {},
-      ...json
-    } = z.toJSONSchema(schema, { io, unrepresentable: 'any', override: plain(io) })
-    const moved = JSON.parse(JSON.stringify({ json, $defs }).replaceAll('"#/$defs/', '"#/components/schemas/'))
-    for (const [id, definition] of Object.entries<Json>(moved.$defs)) {
-      if (named[id] && JSON.stringify(named[id]) !== JSON.stringify(definition))
-        throw new Error(`two schemas have the id ${id}`)
-      named[id] = definition
-    }
-    return moved.json
-  }
-  /** Describes a schema of ours under an id; answers with the reference to it. */
-  const refer = (id: string, definition: () => Json): Json => {
-    named[id] ??= definition()
-    return { $ref: `#/components/schemas/${id}` }
-  }
-  return {
-    convert,
-    refer,
-    schemas: () => Object.fromEntries(Object.entries(named).sort(([a], [b]) => a.localeCompare(b))),
-  }
-}
-
-type Components = ReturnType<typeof createComponents>
-
-/** An answer may gain members, so a client must not refuse them; `format` says of a time what its pattern would. */
-const plain =
-  (io: 'input' | 'output') =>
-  ({ jsonSchema }: { jsonSchema: { additionalProperties?: unknown; format?: string; pattern?: string } }) => {
-    if (io === 'output' && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
-    if (jsonSchema.format === 'date-time') delete jsonSchema.pattern
-  }
-
-const operationOf = (operationId: string, route: Route, components: Components): Json => ({
+const operationOf = (operationId: string, route: Route, components: NamedSchemas): Json => ({
   operationId,
   tags: [tagOf(route)],
   summary: route.summary,
@@ -154,7 +113,7 @@ const operationOf = (operationId: string, route: Route, components: Components):
 /** Operations are grouped by the first noun of their path. */
 const tagOf = ({ path }: Route) => /^\/v1\/([a-z-]+)/.exec(path)?.[1] ?? 'platform'
 
-const parametersOf = (route: Route, components: Components): Json => {
+const parametersOf = (route: Route, components: NamedSchemas): Json => {
   const part = (schema: z.ZodObject | undefined, place: 'path' | 'query') =>
     Object.entries(schema?.shape ?? {}).map(([name, field]) => ({
       name,
@@ -175,7 +134,7 @@ const parametersOf = (route: Route, components: Components): Json => {
   return all.length > 0 ? { parameters: all } : {}
 }
 
-const successOf = (route: Route, components: Components): Json => {
+const successOf = (route: Route, components: NamedSchemas): Json => {
   const { delivery, answer } = route
   const writes = delivery.kind === 'forwarded' && delivery.idempotencyKey !== 'none'
   const refer = (name: keyof typeof headers) => ({ $ref: `#/components/headers/${name}` })
@@ -197,7 +156,7 @@ const notModifiedOf = ({ delivery }: Route): Json =>
   delivery.kind === 'cached' ? { '304': { description: 'What the caller has is still what there is.' } } : {}
 
 /** One response a status, with the problem of each code that it can mean. */
-const failuresOf = (route: Route, components: Components): Json => {
+const failuresOf = (route: Route, components: NamedSchemas): Json => {
   const byStatus = Map.groupBy(errorsOf(route), (code) => errors[code].status)
   const responses = [...byStatus]
     .sort(([a], [b]) => a - b)
@@ -205,7 +164,7 @@ const failuresOf = (route: Route, components: Components): Json => {
   return Object.fromEntries(responses)
 }
 
-const failureOf = (codes: readonly ErrorCode[], components: Components): Json => {
+const failureOf = (codes: readonly ErrorCode[], components: NamedSchemas): Json => {
   const problems = codes.map((code) => components.refer(problemName(code), () => problemOf(code, components)))
   const retries = codes.some(carriesRetryAfter)
   return {
@@ -223,7 +182,7 @@ const problemName = (code: ErrorCode) =>
   `${code.replace(/(^|_)([a-z])/g, (_, __, letter: string) => letter.toUpperCase())}Problem`
 
 /** The problem document of one code, with the extra members that it brings. */
-const problemOf = (code: ErrorCode, components: Components): Json => {
+const problemOf = (code: ErrorCode, components: NamedSchemas): Json => {
   const definition = errors[code]
   const shape =
     'extras' in definition

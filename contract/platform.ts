@@ -49,6 +49,18 @@ export const getOpenApi = defineRoute({
   errors: [],
 })
 
+export const getEventSchemas = defineRoute({
+  method: 'GET',
+  path: '/events.json',
+  summary: 'Read the schema of every event that leaves (JSON Schema 2020-12)',
+  access: 'public',
+  cell: 'nearest',
+  delivery: localAsset('/events.json'),
+  status: 200,
+  answer: 'application/json',
+  errors: [],
+})
+
 export const getDocs = defineRoute({
   method: 'GET',
   path: '/docs',

@@ -1,5 +1,5 @@
 import { refreshSession, signInWithDevice } from './auth.ts'
-import { getDocs, getDocsFile, getErrorPage, getJwks, getOpenApi } from './platform.ts'
+import { getDocs, getDocsFile, getErrorPage, getEventSchemas, getJwks, getOpenApi } from './platform.ts'
 import { getOwnProfile, getProfile, updateOwnProfile } from './players.ts'
 import type { Route } from './route.ts'
 import { createWalletTransaction, getWallet } from './wallet.ts'
@@ -12,5 +12,5 @@ export const routes = {
   ...{ signInWithDevice, refreshSession },
   ...{ getOwnProfile, updateOwnProfile, getProfile },
   ...{ getWallet, createWalletTransaction },
-  ...{ getJwks, getOpenApi, getDocs, getDocsFile, getErrorPage },
+  ...{ getJwks, getOpenApi, getEventSchemas, getDocs, getDocsFile, getErrorPage },
 } satisfies RouteTable

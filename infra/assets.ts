@@ -28,7 +28,7 @@ const gather = async () => {
   await rm(target, { recursive: true, force: true })
   await mkdir(new URL('docs/', target), { recursive: true })
   await writeFile(new URL('docs/index.html', target), page)
-  await cp(new URL('contract/openapi.json', root), new URL('openapi.json', target))
+  for (const file of ['openapi.json', 'events.json']) await cp(new URL(`contract/${file}`, root), new URL(file, target))
   await cp(new URL('docs/errors/', root), new URL('docs/errors/', target), { recursive: true })
   for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']) {
     await cp(new URL(file, swagger), new URL(`docs/${file}`, target))

@@ -12,6 +12,7 @@ import {
   parseSignature,
 } from '#contract/edge-request.ts'
 import { type ErrorCode, errors, isErrorCode, problemType } from '#contract/errors.ts'
+import { defineEvent, events } from '#contract/events.ts'
 import {
   cellOf,
   cellSchema,
@@ -49,6 +50,26 @@ test.each(codes)('the page of %s says what the table says, and its example is su
   const example = JSON.parse(/```json\n([\s\S]+?)```/.exec(page)?.[1] ?? 'null')
   expect(problemSchema.parse(example)).toMatchObject({ type: problemType(code), title, status, code })
   z.object('extras' in more ? more.extras : {}).parse(example)
+})
+
+test('the catalogue of docs/events.md names every event with its subject, and no other', async () => {
+  const catalogue = await readFile(new URL('../docs/events.md', import.meta.url), 'utf8')
+  const rows = [...catalogue.matchAll(/^\| `(perigee\..+?)` \| `(.+?)` \|/gm)].map(([, type, subject]) => [
+    type,
+    subject,
+  ])
+  expect(rows.toSorted()).toEqual(
+    Object.entries(events)
+      .map(([type, { aggregate }]) => [type, aggregate])
+      .toSorted(),
+  )
+})
+
+test('an event about a member that its data lacks does not compile', () => {
+  const data = z.object({ playerId: playerIdSchema })
+  expect(defineEvent({ description: '', aggregate: 'player:{playerId}', data }).aggregate).toBe('player:{playerId}')
+  // @ts-expect-error: the data has no such member.
+  defineEvent({ description: '', aggregate: 'player:{id}', data })
 })
 
 test('the address of a code’s page is a path that the table serves', () => {

@@ -24,7 +24,7 @@ const addFeature = async ({ folder, replace }: Worktree) => {
   await replace(
     'contract/events.ts',
     'export const events = {',
-    "export const events = {\n  'perigee.motto.chosen.v1': z.object({ playerId: playerIdSchema, text: z.string() }),",
+    "export const events = {\n  'perigee.motto.chosen.v1': defineEvent({ description: 'A motto was chosen.', aggregate: 'motto:{playerId}', data: z.object({ playerId: playerIdSchema, text: z.string() }) }),",
   )
   await replace('core/platform.ts', '...walletRoutes]', '...walletRoutes, ...mottoRoutes]')
   await replace(
@@ -40,7 +40,7 @@ test('a feature added by the checklist runs through the edge and touches no file
 }, async () => {
   await addFeature(copy)
   const generated = [
-    await copy.run('node', ['contract/write-openapi.ts'], 30_000),
+    await copy.run('node', ['contract/write-documents.ts'], 30_000),
     await copy.run('drizzle-kit', ['generate', '--name=mottos'], 60_000),
   ]
   expect(generated.map(({ code }) => code)).toEqual([0, 0])

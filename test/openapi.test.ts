@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { type ErrorCode, errors } from '#contract/errors.ts'
 import { errorsOf, type Route } from '#contract/route.ts'
 import { routes } from '#contract/routes.ts'
-import { openApiPath, openApiText } from '#contract/write-openapi.ts'
+import { currentPath, documentText, publishedFiles } from '#contract/write-documents.ts'
 
 // No validator of OpenAPI is installed, so what generators of clients trip over is checked here by hand: references,
 // names, parameters, patterns, and that nothing of the table is missing.
@@ -18,8 +18,7 @@ type Operation = {
   readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Json }>>
 }
 
-const text = await readFile(openApiPath, 'utf8')
-const document = JSON.parse(text)
+const document = JSON.parse(await readFile(currentPath('openapi.json'), 'utf8'))
 
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
@@ -43,8 +42,9 @@ const operations = Object.entries<Record<string, Operation>>(document.paths).fla
 
 const table = Object.entries<Route>(routes)
 
-test('the checked-in OpenAPI document is what the table generates', async () => {
-  expect(text === (await openApiText()), 'contract/openapi.json has drifted; mend it with: npm run generate').toBe(true)
+test.each(publishedFiles)('the checked-in %s is what the tables generate', async (file) => {
+  const text = await readFile(currentPath(file), 'utf8')
+  expect(text === (await documentText(file)), `contract/${file} has drifted; mend it with: npm run generate`).toBe(true)
 })
 
 test('the document says what OpenAPI 3.1 asks of it: version, title, paths, and a description for every response', () => {
