@@ -15,6 +15,8 @@ export type PostgresOptions = {
    */
   readonly durable: boolean
   readonly logFile: string
+  /** Further settings of the server, `name=value`. */
+  readonly settings?: readonly string[]
 }
 
 export type Postgres = Child & {
@@ -58,6 +60,7 @@ export const startPostgres = async (options: PostgresOptions): Promise<Postgres>
     'unix_socket_directories=',
     `max_connections=${connectionsMax}`,
     ...(durable ? [] : notDurable),
+    ...(options.settings ?? []),
   ]
   const child = await startChild({
     name: 'Postgres',

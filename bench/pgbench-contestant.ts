@@ -1,0 +1,47 @@
+import { join } from 'node:path'
+import type { Counters } from './counters.ts'
+import { type Contestant, cpuPerRequest, disturbance, quantile, type Reading, readCpu, warmSeconds } from './measure.ts'
+import { runPgbench } from './pgbench.ts'
+
+export type PgbenchContestantOptions = {
+  readonly name: string
+  readonly binary: string
+  readonly script: string
+  readonly databaseUrl: string
+  readonly postgresPid: number
+  readonly counters: Counters
+  readonly folder: string
+}
+
+/** A statement that pgbench sends: what Postgres does when nothing stands before it. */
+export const pgbenchContestant = (options: PgbenchContestantOptions): Contestant => ({
+  name: options.name,
+  measure: async (phase) => {
+    const { counters, postgresPid: postgres, folder } = options
+    await counters.begin()
+    const cpu: { start?: Reading; end?: Reading } = {}
+    const load = await runPgbench({
+      ...options,
+      ...phase,
+      warmSeconds,
+      folder: join(folder, 'pgbench'),
+      onEdge: (edge, pid) => {
+        cpu[edge] = readCpu({ load: pid, postgres })
+      },
+    })
+    const counts = await counters.end()
+    if (!cpu.start || !cpu.end) throw new Error('pgbench ended before its window did')
+    return {
+      requests: load.sent,
+      requestsPerSecond: load.answered / load.seconds,
+      p50Ms: quantile(load.latenciesMs, 0.5),
+      p99Ms: quantile(load.latenciesMs, 0.99),
+      lateMs: phase.rate === undefined ? undefined : quantile(load.lateMs, 0.5),
+      cpu: cpuPerRequest(cpu.start, cpu.end, load.answered),
+      others: disturbance(cpu.start, cpu.end),
+      statements: counts.statements / load.sent,
+      transactions: counts.transactions / load.sent,
+      errors: load.errors,
+    }
+  },
+})
