@@ -116,11 +116,22 @@ const replyPush = async (c: HonoContext, push: PushReceiver, trail: Trail): Prom
   return { status: 204, contentType: 'text/plain', body: null }
 }
 
-/** Both edge and Pub/Sub state the length of what they send; nobody else's body is read before they are known. */
+/**
+ * A body of at most `limitBytes`. Edges state its length. Pub/Sub does not promise to, and what stands between may pass a body
+ * on in chunks, so what has no length is counted while it is read.
+ */
 const bodyOf = async (c: HonoContext, limitBytes: number): Promise<Uint8Array> => {
-  const tooLong = Number(c.req.header('content-length') ?? 0) > limitBytes || c.req.header('transfer-encoding')
-  if (tooLong) throw new Fault('body_too_large', { extras: { limitBytes } })
-  return new Uint8Array(await c.req.arrayBuffer())
+  const tooLarge = () => new Fault('body_too_large', { extras: { limitBytes } })
+  if (Number(c.req.header('content-length') ?? 0) > limitBytes) throw tooLarge()
+  if (c.req.header('transfer-encoding') === undefined) return new Uint8Array(await c.req.arrayBuffer())
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of c.req.raw.body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > limitBytes) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
 }
 
 const rawRequestOf = async (c: HonoContext): Promise<RawRequest> => {

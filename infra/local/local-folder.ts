@@ -54,6 +54,8 @@ export const emptyLocalFolder = (cells: readonly string[]): void => {
 export type DevState = {
   readonly edgeUrl: string
   readonly cells: Readonly<Record<string, { readonly coreUrl: string; readonly databaseUrl: string }>>
+  /** Where events can be had; absent on a machine without Pub/Sub. */
+  readonly pubSub?: { readonly host: string; readonly project: string; readonly topic: string }
   readonly publishableKey: string
   readonly serverKey: string
   readonly operatorKey: string

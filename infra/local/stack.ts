@@ -12,6 +12,9 @@ export type Stack = { readonly keys: LocalKeys; readonly state: DevState }
 /** The cells of the local stack and the continents, as Cloudflare names them, that each is nearest to. */
 export const localCells = [{ cell: 'eu1', near: ['EU', 'AF', 'AS', 'NA', 'SA', 'OC', 'AN'] }] as const
 
+/** What a core takes where it is told nothing else. */
+const localEvents = { project: 'perigee-local', topic: `${process.env.PUBSUB_PREFIX || 'perigee'}-events` }
+
 /** Currencies to try things with; a title declares its own. The caps are those of a soft and of a hard currency. */
 const currencies = [
   ['coins', '1000000000'],
@@ -42,6 +45,7 @@ export const startStack = async (services: Services, edgePort: number): Promise<
   const state: DevState = {
     edgeUrl,
     cells: { [control.cell]: { coreUrl, databaseUrl: data.databaseUrl } },
+    ...(pubSubHost === undefined ? {} : { pubSub: { host: pubSubHost, ...localEvents } }),
     publishableKey: keys.publishable,
     serverKey: keys.server,
     operatorKey: keys.operator,
