@@ -20,6 +20,7 @@ const idempotency = 'test/idempotency.test.ts'
 const refresh = 'test/refresh.test.ts'
 const signature = 'test/edge-signature.test.ts'
 const tokens = 'test/tokens.test.ts'
+const push = 'test/push.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -267,6 +268,83 @@ const mutants: readonly Mutant[] = [
     replace: 'floor >= 0 && entry.storedAt >= since',
     test: 'test/path.test.ts',
     testName: 'a profile change is seen by its writer',
+  },
+  {
+    name: 'inbox',
+    file: 'db/inbox.ts',
+    find: '.returning({ eventId: inbox.eventId })\n  return rows.length === 1',
+    replace: '.returning({ eventId: inbox.eventId })\n  return rows.length >= 0',
+    test: 'test/guarantees/commit-publish.test.ts',
+    testName: 'a relay killed at any step loses no event',
+  },
+  {
+    name: 'claim-by-state',
+    file: 'db/outbox.ts',
+    find: 'where event_id = any($',
+    replace: 'where event_id <= any($',
+    test: 'test/guarantees/outbox-gap.test.ts',
+    testName: 'no event is passed over that commits late',
+  },
+  {
+    name: 'version-gate-of-consumers',
+    file: 'db/inbox.ts',
+    find: 'setWhere: sql`',
+    replace: 'setWhere: sql`true or ',
+    test: 'test/guarantees/order.test.ts',
+    testName: 'a consumer of state never goes back',
+  },
+  {
+    name: 'outage-is-no-refusal',
+    file: 'infra/deliver.ts',
+    find: 'const away = (await failureOf(subscriber.available())) !== undefined',
+    replace: 'const away = false',
+    test: 'test/guarantees/poison.test.ts',
+    testName: 'while what a consumer works on is away',
+  },
+  {
+    name: 'redrive-once',
+    file: 'db/dead-letters.ts',
+    find: '.where(and(whereOf(letter), isNull(deadLetters.redrivenAt)))',
+    replace: '.where(whereOf(letter))',
+    test: 'test/guarantees/poison.test.ts',
+    testName: 'a letter that is redriven',
+  },
+  {
+    name: 'push-audience',
+    file: 'infra/push-identity.ts',
+    find: '\n        audience: options.audience,',
+    replace: '',
+    test: push,
+    testName: 'a token for another audience pushes nothing',
+  },
+  {
+    name: 'push-service-account',
+    file: 'infra/push-identity.ts',
+    find: 'payload.email === options.serviceAccount && ',
+    replace: '',
+    test: push,
+    testName: 'a token of another service account pushes nothing',
+  },
+  {
+    name: 'push-email-verified',
+    file: 'infra/push-identity.ts',
+    find: ' && payload.email_verified === true',
+    replace: '',
+    test: push,
+    testName: 'a token whose address Google has not verified',
+  },
+  {
+    name: 'one-snapshot-of-wallet-and-ledger',
+    file: 'db/audit.ts',
+    find: 'const [row] = await database.statement<RangeAudit>(rangeStatement, [first, last, most])',
+    replace: `
+  const own = 'select player_id, balances from wallets where player_id between $1 and $2'
+  const read = \`jsonb_to_recordset('\${JSON.stringify(await database.statement(own, [first, last]))}')\`
+  const known = \`from \${read} as known(player_id text collate "C", balances jsonb) where\`
+  const text = rangeStatement.replace('from wallets where', known)
+  const [row] = await database.statement<RangeAudit>(text, [first, last, most])`,
+    test: 'test/audit-ledger.test.ts',
+    testName: 'a balance and its entries are seen as of one moment',
   },
 ]
 
