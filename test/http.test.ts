@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { currentPath, publishedFiles } from '#contract/write-documents.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { startWorld } from './harness.ts'
 import { problemOf } from './refusals.ts'
@@ -65,6 +67,12 @@ test.each(table)('to a page of ours the answer of %s shows the headers that a cl
     expect.arrayContaining(['etag', 'idempotency-replayed', 'perigee-consistency', 'retry-after', 'x-request-id']),
   )
   expect(words(response, 'vary')).toContain('origin')
+})
+
+test.each(publishedFiles)('a deployment serves its own %s, byte for byte', async (file) => {
+  const response = await checkedFetch(new Request(`${edgeUrl}/${file}`))
+  expect(response.headers.get('content-type')).toBe('application/json')
+  expect(await response.text()).toBe(await readFile(currentPath(file), 'utf8'))
 })
 
 test('an answer to nobody’s page says that it would differ for one', async () => {
