@@ -90,6 +90,7 @@ export const parseConfig = (env: Env): Config => parse(coreSchema, env)
 export const pushOf = (config: Config): { audience: string; serviceAccount: string; keysUrl: string } | undefined => {
   const { PUSH_AUDIENCE: audience, PUSH_SERVICE_ACCOUNT: serviceAccount, PUSH_KEYS_URL: keysUrl } = config
   if (config.EVENT_DELIVERY === 'pull') return undefined
+  if (config.EVENT_BUS === 'direct') throw new Error('EVENT_DELIVERY is push, and EVENT_BUS direct: nobody would push')
   if (!audience || !serviceAccount)
     throw new Error('EVENT_DELIVERY is push: PUSH_AUDIENCE and PUSH_SERVICE_ACCOUNT say whom to take events from')
   return { audience, serviceAccount, keysUrl }

@@ -42,7 +42,8 @@ export const createDirectBus = (onRefused: OnRefused): EventBus => {
   }
 
   const bury: EventBus['bury'] = async (letter) => {
-    if (!(await offerAll('dead-letters', encodeDeadLetter(letter)))) throw new Error('nobody took the dead letter')
+    const somebody = [...subscribers.values()].some(({ topic }) => topic === 'dead-letters')
+    if (!somebody || !(await offerAll('dead-letters', encodeDeadLetter(letter)))) throw new Error('nobody took the dead letter')
   }
 
   return {
