@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import postgres from 'postgres'
 import { type PlayerId, playerIdSchema, type SessionId, sessionIdSchema } from '#contract/ids.ts'
 
-/** Players with a wallet, a device and a live session each: more than any cache of a backend holds, few enough to make. */
+/** Players with a wallet, a device and a live session each: so many that 128 connections seldom meet at one. */
 export const playersCount = 10_000
-/** Grants of the past three days: an index of this size is two levels deep, as in a deployment that is in use. */
+/** Grants of the past three days, for which claims are kept: indexes of some depth, as where a deployment is in use. */
 export const priorGrants = 300_000
 
 /** Ids that SQL can make of a number too. Their time is one of 2024, so that new ones sort after them. */
@@ -16,7 +16,8 @@ const idOf = (prefix: string, number: number) => `${prefix}_eu1_${idTime}${Strin
 /** `number` from 1 to `playersCount`. */
 export const playerIdOf = (number: number): PlayerId => playerIdSchema.parse(idOf('ply', number))
 export const sessionIdOf = (number: number): SessionId => sessionIdSchema.parse(idOf('ses', number))
-export const deviceIdOf = (number: number): string => `bench-device-${number}`
+const devicePrefix = 'bench-device-'
+export const deviceIdOf = (number: number): string => `${devicePrefix}${number}`
 /** The secret of a session's first refresh token. */
 export const firstSecretOf = (number: number): string =>
   createHash('sha256').update(`bench ${number}`).digest('base64url')
@@ -44,7 +45,7 @@ export const prefill = async (url: string, principal: string): Promise<void> => 
       insert into players (player_id, display_name, version, created_at, updated_at)
       select ${idSql('ply', 'n')}, 'Player ' || n, 1, now(), now() from generate_series(1, ${playersCount}) n;
       insert into credentials (provider, credential_hash, player_id, created_at)
-      select 'device', encode(${sha256Sql("'device:bench-device-' || n")}, 'hex'), ${idSql('ply', 'n')}, now()
+      select 'device', encode(${sha256Sql(`'device:${devicePrefix}' || n`)}, 'hex'), ${idSql('ply', 'n')}, now()
       from generate_series(1, ${playersCount}) n;
       insert into wallets (player_id, balances, version)
       select ${idSql('ply', 'n')}, '{"coins":${(priorGrants / playersCount) * amount}}', 1 from generate_series(1, ${playersCount}) n;

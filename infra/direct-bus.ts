@@ -43,7 +43,8 @@ export const createDirectBus = (onRefused: OnRefused): EventBus => {
 
   const bury: EventBus['bury'] = async (letter) => {
     const somebody = [...subscribers.values()].some(({ topic }) => topic === 'dead-letters')
-    if (!somebody || !(await offerAll('dead-letters', encodeDeadLetter(letter)))) throw new Error('nobody took the dead letter')
+    if (!somebody || !(await offerAll('dead-letters', encodeDeadLetter(letter))))
+      throw new Error('nobody took the dead letter')
   }
 
   return {
