@@ -79,7 +79,10 @@ test('with the core gone an entry below what its reader wrote is not served', as
 test('while Pub/Sub refuses, the outbox keeps every event, caches hear of them, and they leave in order when it is back', async () => {
   await world.platform.stop()
   const { client, playerId } = await world.signIn()
-  for (const displayName of ['One', 'Two', 'Three']) await client.updateOwnProfile({ body: { displayName } })
+  const trace = '4bf92f3577b34da6a3ce929d0e0e4736'
+  const headers = { traceparent: `00-${trace}-00f067aa0ba902b7-01` }
+  for (const displayName of ['One', 'Two', 'Three'])
+    await client.updateOwnProfile({ body: { displayName } }, { headers })
 
   let refuses = true
   const sent: BusMessage[] = []
@@ -116,4 +119,6 @@ test('while Pub/Sub refuses, the outbox keeps every event, caches hear of them, 
     'perigee.player.created.v1',
     ...Array(3).fill('perigee.player.updated.v1'),
   ])
+  for (const { attributes } of sent.slice(1))
+    expect(attributes['ce-traceparent']?.split('-')[1], 'the trace of the call').toBe(trace)
 })

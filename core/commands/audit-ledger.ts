@@ -6,7 +6,7 @@ import { parseCommandConfig } from '#core/config.ts'
 import { type Difference, listPlayerQuantiles } from '#db/audit.ts'
 import { type Database, isStatementTimeout, openDatabase } from '#db/client.ts'
 
-/** Of ten entries a player, it takes 60 ms and 15 MB of the server; larger ones went no faster. */
+/** Of ten entries a player, it takes 80 ms and 15 MB of the server; larger ones went no faster. */
 const batchDefault = 1_000
 /** At ten times as much a snapshot is still had for less than a second. */
 const batchMax = 10_000
