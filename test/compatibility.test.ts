@@ -5,7 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Schema, schemaSchema } from '#contract/compatibility/documents.ts'
 import { describeBreaks, findBreaks } from '#contract/compatibility.ts'
 import { currentPath, type PublishedFile, publishedFiles, releasedPath } from '#contract/write-documents.ts'
-import { answerChanges, type Change, edited, eventChanges, put, requestChanges, wallet } from './contract-changes.ts'
+import { answerChanges } from './changes/answer-changes.ts'
+import { type Change, edited, put, text } from './changes/change.ts'
+import { eventChanges, wallet } from './changes/event-changes.ts'
+import { requestChanges } from './changes/request-changes.ts'
 import { isValid, schemas, values } from './json-schema.ts'
 import { copyWorktree, type Worktree } from './worktree.ts'
 
@@ -72,7 +75,6 @@ test.each(unknown)('%s with what the gate does not know does not pass: %s', (fil
   }
 })
 
-const text = { type: 'string' }
 const tagged = (kind: string) => ({ type: 'object', properties: { kind: { const: kind } } })
 const overlapping: readonly (readonly [what: string, alternatives: readonly object[]])[] = [
   ['of one type', [text, { ...text, maxLength: 1 }]],

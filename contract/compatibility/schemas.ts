@@ -46,9 +46,7 @@ const createComparison = (travel: Travel) => {
     if (underWay.has(pair)) return []
     underWay.add(pair)
     const wideCases = casesOf(wide)
-    const breaks = casesOf(narrow)
-      .filter((one) => kindsOf(one).length > 0)
-      .flatMap((one) => inOneOf(one, wideCases, at))
+    const breaks = casesOf(narrow).flatMap((one) => inOneOf(one, wideCases, at))
     underWay.delete(pair)
     return breaks
   }

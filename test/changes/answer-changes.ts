@@ -1,10 +1,8 @@
-import { breaking, type Change, drop, type Edit, harmless, put } from './change.ts'
+import { breaking, type Change, drop, harmless, put, text } from './change.ts'
 
-const text = { type: 'string' }
 const device = '/paths/~1v1~1auth~1device/post'
 const profile = '/paths/~1v1~1players~1{playerId}/get'
 const own = '/paths/~1v1~1players~1me/get'
-const transaction = '/paths/~1v1~1players~1{playerId}~1wallet~1transactions/post'
 const schemas = '/components/schemas'
 const json = 'application~1json'
 const problemJson = 'application~1problem+json'

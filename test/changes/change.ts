@@ -7,12 +7,13 @@ export type Change = {
   /** What both documents are given first, where the real ones hold nothing of the kind. */
   readonly given?: readonly Edit[]
   readonly edits: readonly Edit[]
-  /** Pointer and fact of every break that is found, in any order. None: the change is harmless. */
+  /** Pointer and fact of every break, in the order in which they are found. None: the change is harmless. */
   readonly breaks: readonly (readonly [pointer: string, fact: string])[]
 }
 
 /** An edit that puts a value at a place, over what is there. */
 export const put = (at: string, value: unknown): Edit => ({ at, value })
+/** An edit that takes away what stands at a place. */
 export const drop = (at: string): Edit => ({ at })
 
 export const breaking = (
@@ -23,6 +24,11 @@ export const breaking = (
 ): Change => ({ name, edits: [edits].flat(), breaks, given })
 export const harmless = (name: string, edits: Edit | readonly Edit[], given: readonly Edit[] = []): Change =>
   breaking(name, edits, [], given)
+
+/** Schemas for many changes: a text, and two objects that a tag tells apart. */
+export const text = { type: 'string' }
+export const granted = { type: 'object', properties: { kind: { const: 'granted' } }, required: ['kind'] }
+export const spent = { type: 'object', properties: { kind: { const: 'spent' } }, required: ['kind'] }
 
 /** A copy with the edits made. @throws Error for a place that is not there */
 export const edited = (document: unknown, edits: readonly Edit[]): unknown => {

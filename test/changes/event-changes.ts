@@ -1,4 +1,4 @@
-import { breaking, type Change, drop, type Edit, harmless, put } from './change.ts'
+import { breaking, type Change, drop, type Edit, granted, harmless, put, spent, text } from './change.ts'
 
 export const wallet = '/$defs/perigee.wallet.changed.v1'
 const updated = '/$defs/perigee.player.updated.v1'
@@ -11,12 +11,9 @@ const amount = `${wallet}/properties/balances/items/properties/amount`
 const extra = `${wallet}/properties/extra`
 const withExtra = (schema: unknown): readonly Edit[] => [put(extra, schema)]
 
-const granted = { type: 'object', properties: { kind: { const: 'granted' } }, required: ['kind'] }
-const spent = { type: 'object', properties: { kind: { const: 'spent' } }, required: ['kind'] }
 const gift = { type: 'object', properties: { kind: { const: 'gift' } }, required: ['kind'] }
 const tree = { type: 'object', properties: { size: { type: 'integer' }, below: { $ref: '#/$defs/Tree' } } }
 const withTree = [put('/$defs/Tree', tree), ...withExtra({ $ref: '#/$defs/Tree' })]
-const text = { type: 'string' }
 
 export const eventChanges: readonly Change[] = [
   breaking('a type does not go away', drop(wallet), [[wallet, `the event ${wallet.slice(7)} is gone`]]),

@@ -1,4 +1,4 @@
-import { breaking, type Change, drop, type Edit, harmless, put } from './change.ts'
+import { breaking, type Change, drop, granted, harmless, put, spent, text } from './change.ts'
 
 const device = '/paths/~1v1~1auth~1device/post'
 const profile = '/paths/~1v1~1players~1{playerId}/get'
@@ -6,9 +6,6 @@ const own = '/paths/~1v1~1players~1me/get'
 const transaction = '/paths/~1v1~1players~1{playerId}~1wallet~1transactions/post'
 const schemas = '/components/schemas'
 const json = 'application~1json'
-const problemJson = 'application~1problem+json'
-
-const text = { type: 'string' }
 const changes = `${schemas}/ProfileChanges/properties`
 const bought = `${schemas}/WalletTransaction/properties`
 const limit = { name: 'limit', in: 'query', schema: { type: 'integer', maximum: 100 } }
