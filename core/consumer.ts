@@ -1,10 +1,13 @@
 import type { EventType } from '#contract/events.ts'
-import type { Database, Tx } from '#db/client.ts'
+import { type Database, isLockTimeout, isTransient, type Tx } from '#db/client.ts'
 import { insertReceipt, raiseConsumerVersion } from '#db/inbox.ts'
 import type { OnRefused } from '#infra/deliver.ts'
 import type { Subscriber } from '#infra/event-bus.ts'
 import type { Log } from '#infra/log.ts'
 import { parseEvent, type ReceivedEvent } from './cloud-event.ts'
+
+/** Each costs half a second where a lock is not had. */
+const attemptsMax = 5
 
 /** What takes events, under a name that is its own in the cell; the subscription is named after it. */
 export type Consumer = Pick<Subscriber, 'handle' | 'available'> & { readonly name: string }
@@ -46,11 +49,24 @@ const consume = <Type extends EventType>(
   handle: async (message) => {
     const event = parseEvent(message, types)
     if (!event) return
-    await database.db.transaction(async (tx) => {
-      if (await isNew(tx, event)) await apply(tx, event)
-    })
+    await contended(() =>
+      database.db.transaction(async (tx) => {
+        if (await isNew(tx, event)) await apply(tx, event)
+      }),
+    )
   },
 })
+
+/** Two deliveries of one event may meet, which says nothing of the event: whoever loses comes again, a few times here. */
+const contended = async (work: () => Promise<void>): Promise<void> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (attempt === attemptsMax || !(isLockTimeout(error) || isTransient(error))) throw error
+    }
+  }
+}
 
 /** Tells of refused messages in the log: which, by whom, why, and what then happens to it; never what it held. */
 export const logRefusals =
