@@ -124,6 +124,21 @@ test('two core processes that write to one wallet all the time lose nothing of w
   })
 })
 
+test('a grant that meets a change of its wallet under way adds to what that leaves', async () => {
+  const { playerId } = await world.signIn()
+  const balance = async () =>
+    Number((await world.sql`select balances->>'coins' as coins from wallets where player_id = ${playerId}`)[0]?.coins)
+  const { granted } = await world.sql.begin(async (tx) => {
+    await tx`update wallets set balances = '{"coins": 100}' where player_id = ${playerId}`
+    const pending = world.askCore(grantCall(playerId, randomUUID()))
+    await pause(100)
+    // Wrapped, for an answer to a promise would be waited for here, before the commit that it waits for.
+    return { granted: pending }
+  })
+  expect((await granted).status).toBe(200)
+  expect(await balance()).toBe(110)
+})
+
 const principalOfServer = async (): Promise<string> => {
   const [row] = await world.sql`select key_id from api_keys where kind = 'server' and name = 'test'`
   return `key:${row?.key_id}`

@@ -43,7 +43,7 @@ const mutants: readonly Mutant[] = [
     find: "passing: 'for no key update skip locked', waiting: 'for no key update'",
     replace: "passing: '', waiting: ''",
     test: idempotency,
-    testName: 'two core processes that write to one wallet',
+    testName: 'a grant that meets a change of its wallet',
   },
   {
     name: 'claim-gate',
