@@ -26,6 +26,7 @@ let interrupted = false
 
 const interrupt = async (code: number) => {
   interrupted = true
+  console.error('interrupted: what was started is stopped, and nothing is written')
   await cleanup.run()
   process.exit(code)
 }
