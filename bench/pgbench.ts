@@ -1,7 +1,8 @@
-import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { findExecutable } from '#infra/local/executable.ts'
+import { findExecutable, isExecutable } from '#infra/local/executable.ts'
 import { startChild, tail } from '#infra/local/process.ts'
+import type { Load } from './load.ts'
 
 export type PgbenchOptions = {
   readonly binary: string
@@ -17,17 +18,6 @@ export type PgbenchOptions = {
   readonly folder: string
   /** Called at the start and the end of the window, with the pid of pgbench. */
   readonly onEdge: (edge: 'start' | 'end', pid: number) => void
-}
-
-export type PgbenchLoad = {
-  /** All transactions that committed, those outside of the window included. */
-  readonly sent: number
-  /** Those that ended within the window. */
-  readonly answered: number
-  readonly seconds: number
-  readonly latenciesMs: readonly number[]
-  readonly lateMs: readonly number[]
-  readonly errors: Readonly<Record<string, number>>
 }
 
 /** Where Debian puts it, in a folder by version. */
@@ -51,17 +41,8 @@ const debianPgbenches = (): readonly string[] => {
   }
 }
 
-const isExecutable = (file: string): boolean => {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
 /** Runs a script for a while, each statement prepared. @throws Error in pgbench's words when it fails */
-export const runPgbench = async (options: PgbenchOptions): Promise<PgbenchLoad> => {
+export const runPgbench = async (options: PgbenchOptions): Promise<Load> => {
   const { seconds, warmSeconds, folder, onEdge } = options
   const durationSeconds = Math.ceil(warmSeconds + seconds + tailSeconds)
   const child = await start(options, durationSeconds)
@@ -120,7 +101,7 @@ const start = async (options: PgbenchOptions, durationSeconds: number) => {
  * rate how late it began, in us. At a rate the latency counts from when it was due.
  * @see https://www.postgresql.org/docs/current/pgbench.html "Per-Transaction Logging"
  */
-const readLogs = (folder: string, window: { startedAt: number; endedAt: number }): Omit<PgbenchLoad, 'seconds'> => {
+const readLogs = (folder: string, window: { startedAt: number; endedAt: number }): Omit<Load, 'seconds'> => {
   const latenciesMs: number[] = []
   const lateMs: number[] = []
   let sent = 0

@@ -13,8 +13,11 @@ export type SetParts = {
    */
   readonly permanent?: string
   /**
-   * CTEs over `n` (the new commands: the columns of `i`, and `input` as jsonb) and `w` (the locked rows, all columns), the
-   * last of them `r`: a row a command, `decidedColumns` and what the effects need. Reads of rows only what `w` has locked.
+   * CTEs over `n` (the new commands: the columns of `i`, and `input` as jsonb) and `w` (the locked rows, all columns). Reads of
+   * rows only what `w` has locked. The last of them is `r`, a row a command, with what the effects need and
+   * - `ord, principal, key, fingerprint, traceparent, at` of the command;
+   * - `code`, null or the code of the refusal; `body`, the answer; `moved`, the tags whose version it moved;
+   * - `version, event_id, event_aggregate, event_type, event_data` of the one event that an applied command leaves.
    */
   readonly decide: string
   /** CTEs over `a`, the commands that were claimed and not refused. Nothing else may be read from `r`. */
@@ -22,13 +25,6 @@ export type SetParts = {
   /** The CTE of `effects` that must touch exactly one row a command, or the statement fails. */
   readonly guard: string
 }
-
-/**
- * The columns that `r` owes to claim, event and outcome. `code` is null or the code of the refusal, `event_*` and `version`
- * state the one event that an applied command leaves, `moved` the tags whose version it moved.
- */
-export const decidedColumns =
-  'ord, principal, key, fingerprint, traceparent, at, code, body, moved, version, event_id, event_aggregate, event_type, event_data'
 
 /** A command that was carried out or refused just now (`done`), or under its key before (`replayed`). */
 export type Answered = {

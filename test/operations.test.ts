@@ -1,6 +1,5 @@
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +8,7 @@ import postgres from 'postgres'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { parseConfig } from '#core/config.ts'
 import { migrateDatabase } from '#db/migrate.ts'
-import { freePort } from '#infra/local/ports.ts'
+import { startCoreProcess } from './core-process.ts'
 import { eventually, startWorld, type World } from './harness.ts'
 import { copyWorktree } from './worktree.ts'
 
@@ -120,40 +119,17 @@ test('the keys command says what is wrong and ends with 1', async () => {
 })
 
 test('a core that is told to stop answers what it has, says no to more, and is gone within 8 s', async () => {
-  const port = await freePort()
-  const core = spawn(process.execPath, ['core/main.ts'], {
-    cwd: project,
-    env: {
-      ...process.env,
-      CELL: 'eu1',
-      PORT: String(port),
-      DATABASE_URL: world.databaseUrl,
-      MASTER_KEYS: world.secrets.masterKeys,
-      EDGE_KEYS: world.secrets.edgeKeys,
-      ISSUER: world.edgeUrl,
-      UPSTASH_URL: world.upstash.url,
-      UPSTASH_TOKEN: 'test-token',
-      EVENT_BUS: 'direct',
-    },
-  })
-  let printed = ''
-  core.stdout.on('data', (chunk) => {
-    printed += chunk
-  })
-  const ready = () =>
-    fetch(`http://127.0.0.1:${port}/readyz`).then(
-      ({ ok }) => ok,
-      () => false,
-    )
-  await eventually(ready, 20_000)
-  expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200)
+  const core = await startCoreProcess(world, { ROLE: 'all' })
+  expect((await fetch(`${core.url}/healthz`)).status).toBe(200)
 
   const stoppedAt = performance.now()
-  core.kill('SIGTERM')
-  const [code] = await once(core, 'exit')
+  process.kill(core.pid, 'SIGTERM')
+  const { code } = await core.exited
   console.log(`the core ended ${Math.round(performance.now() - stoppedAt)} ms after SIGTERM`)
   expect(code).toBe(0)
   expect(performance.now() - stoppedAt).toBeLessThan(8_000)
+  const printed = await readFile(core.logFile, 'utf8')
+  await core.stop()
   const lines = printed
     .trim()
     .split('\n')

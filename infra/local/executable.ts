@@ -7,7 +7,8 @@ export const findExecutable = (...names: readonly string[]): string | undefined 
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable)
 }
 
-const isExecutable = (file: string): boolean => {
+/** Whether this user may run the file; false where there is none. */
+export const isExecutable = (file: string): boolean => {
   try {
     accessSync(file, constants.X_OK)
     return true
