@@ -95,9 +95,9 @@ export const getProfile = defineRoute({
   access: 'player',
   cell: 'target',
   // Two seconds: nobody notices a friend's new name later than that, and a profile that is read by many costs each data
-  // centre one question in two seconds. Half a minute: bounds what a lost invalidation can do while all is well. An hour: the
-  // longest that an old name may be shown with the core gone.
-  delivery: cached({ tag: 'player:{playerId}', freshMs: 2_000, staleMs: 30_000, hardMs: 3_600_000 }),
+  // centre one question in two seconds. Five minutes: bounds what a lost invalidation can do, and costs the core one read of
+  // each popular profile in some minutes. An hour: the longest that an old name may be shown with the core gone.
+  delivery: cached({ tag: 'player:{playerId}', freshMs: 2_000, staleMs: 300_000, hardMs: 3_600_000 }),
   params: z.object({ playerId: playerIdSchema }),
   status: 200,
   answer: profileSchema,

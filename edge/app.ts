@@ -4,7 +4,13 @@ import { bySpecificity, type DocumentName, fill, type Route } from '#contract/ro
 import type { RouteTable } from '#contract/routes.ts'
 import type { Log } from '#infra/log.ts'
 import type { VersionedStore } from '#infra/upstash.ts'
-import { createCache } from './cache.ts'
+import { createAnswerCached } from './cache/answer.ts'
+import { createCache } from './cache/cache.ts'
+import { coreMaxMs, createCoreTier } from './cache/core-tier.ts'
+import type { DataCentreTier } from './cache/data-centre-tier.ts'
+import { createFlights } from './cache/flights.ts'
+import { createGlobalTier } from './cache/global-tier.ts'
+import type { MemoryTier } from './cache/memory-tier.ts'
 import { type Callers, createCallers } from './caller.ts'
 import { createCells } from './cells.ts'
 import { createConsistency } from './consistency.ts'
@@ -16,7 +22,6 @@ import { checkHeaders, createExchange, type Exchange, type Routed } from './exch
 import { createForward } from './forward.ts'
 import { createHmac } from './hmac.ts'
 import { createLimits } from './limit.ts'
-import { createMemoryTier } from './memory-tier.ts'
 import { problemResponse } from './problem.ts'
 import { createVerifySession } from './session.ts'
 
@@ -24,6 +29,8 @@ export type EdgeOptions = {
   readonly routes: RouteTable
   readonly environment: Environment
   readonly store: VersionedStore
+  readonly memory: MemoryTier
+  readonly dataCentre: DataCentreTier
   readonly log: Log
 }
 
@@ -33,7 +40,8 @@ type Answer = (exchange: Exchange) => Promise<Response>
  * The interpreter of deliveries: binds every route of the table to what its delivery says, so that a feature needs no
  * handler here. A known path with another method is 405, whatever else matches it.
  */
-export const createEdge = ({ routes, environment, store, log }: EdgeOptions): Hono => {
+export const createEdge = (options: EdgeOptions): Hono => {
+  const { routes, environment, log } = options
   const limits = createLimits(environment.limits)
   const hmac = createHmac(environment.edgeKeys)
   const cells = createCells(environment.cells, environment.controlCell)
@@ -45,13 +53,17 @@ export const createEdge = ({ routes, environment, store, log }: EdgeOptions): Ho
   })
   const consistency = createConsistency(hmac)
   const forward = createForward({ cells, askCore, consistency })
-  const readCached = createCache({ memory: createMemoryTier(), store, askCore, cells, consistency })
+  const answerCached = createAnswerCached({
+    cache: composeCache(options),
+    readCore: createCoreTier({ askCore, cells }),
+    consistency,
+  })
 
   const deliver = (exchange: Routed): Promise<Response> => {
     const { delivery } = exchange.route
     switch (delivery.kind) {
       case 'cached':
-        return readCached(exchange, delivery)
+        return answerCached(exchange, delivery)
       case 'direct':
       case 'forwarded':
         return forward(exchange)
@@ -96,6 +108,7 @@ export const createEdge = ({ routes, environment, store, log }: EdgeOptions): Ho
     const response = new Response(answered.body, answered)
     response.headers.set('x-request-id', exchange.requestId)
     if (exchange.cacheStatus) response.headers.set('cache-status', exchange.cacheStatus)
+    if (exchange.serverTiming) response.headers.set('server-timing', exchange.serverTiming)
     // RFC 9110 section 11.6.1: a 401 says how to do better.
     if (response.status === 401) response.headers.set('www-authenticate', 'Bearer realm="perigee"')
     setCors(response.headers, exchange)
@@ -115,6 +128,20 @@ export const createEdge = ({ routes, environment, store, log }: EdgeOptions): Ho
   app.notFound((c) => serve(c, 'none', async () => Promise.reject(new Fault('not_found'))))
   return app
 }
+
+/** Who joins another's question waits as long as that one may take in all: no tier takes longer than the core. */
+const waiting = { maxMs: 2 * coreMaxMs, onLate: () => new Fault('deadline_exceeded') }
+
+const composeCache = ({ memory, dataCentre, store, environment }: EdgeOptions) =>
+  createCache({
+    memory,
+    dataCentre,
+    global: createGlobalTier({ store, keysMax: environment.upstash.keysMax, clock: Date.now }),
+    questions: createFlights(waiting),
+    loads: createFlights(waiting),
+    clock: Date.now,
+    random: Math.random,
+  })
 
 /** A path of ours with a method that it does not take. */
 const answerOther = async (callers: Callers, exchange: Exchange, methods: readonly string[]): Promise<Response> => {
@@ -159,5 +186,6 @@ const logRequest = (log: Log, exchange: Exchange, { route, status }: { route: st
     principal: exchange.principal.kind,
     status,
     cache: exchange.cacheStatus,
+    tiers: exchange.serverTiming,
     durationMs: Date.now() - exchange.arrivedAt,
   })

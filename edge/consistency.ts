@@ -24,8 +24,10 @@ export type Consistency = {
 const lifeMs = 60_000
 /** A caller who moved more than this is served nothing older than the token, whatever it is. */
 const tagsMax = 8
-/** Tokens in one header: parallel writes each bring one. */
-const tokensMax = 8
+/** The clocks of edges and cores differ by less: what a core read later than this after a write has seen it. */
+const skewMs = 1_000
+/** Tokens in one header: parallel writes each bring one. More do not fit into the headers that the edge takes. */
+const tokensMax = 64
 
 const claimsSchema = z.object({
   since: z.int().nonnegative(),
@@ -66,7 +68,7 @@ const merge = (tokens: readonly Claims[], now: number): Claims => {
     if (one.at + lifeMs > now && (!known || known.version < one.version)) highest.set(one.tag, one)
   }
   const since = Math.max(0, ...tokens.map((token) => token.since).filter((at) => at + lifeMs > now))
-  return highest.size > tagsMax ? { since: now, moved: [] } : { since, moved: [...highest.values()] }
+  return highest.size > tagsMax ? { since: now + skewMs, moved: [] } : { since, moved: [...highest.values()] }
 }
 
 const encode = async (hmac: Hmac, exchange: Exchange, claims: Claims): Promise<string> => {

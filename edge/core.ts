@@ -1,6 +1,7 @@
 import { edgeHeaders, encodePrincipal, encodeSignature, signedBytes } from '#contract/edge-request.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault, problemContentType, problemSchema } from '#contract/problem.ts'
+import { type Breaker, createBreaker, Skipped } from './breaker.ts'
 import type { Cells } from './cells.ts'
 import type { Exchange } from './exchange.ts'
 import type { Hmac } from './hmac.ts'
@@ -20,18 +21,26 @@ export type CoreRequest = {
 /** An answer of a core, read to its end: text can be shared between requests, a Response cannot. */
 export type CoreAnswer = { readonly status: number; readonly headers: Headers; readonly text: string }
 
-/** Asks a core, signed. @throws Fault `unavailable` when it cannot be reached, `deadline_exceeded` when it is too slow */
+/**
+ * Asks a core, signed. A cell that did not answer several times on end is asked once a second until it does.
+ * @throws Fault `unavailable` when it cannot be reached, `deadline_exceeded` when it is too slow
+ */
 export type AskCore = (exchange: Exchange, request: CoreRequest) => Promise<CoreAnswer>
 
-export const createAskCore =
-  ({ cells, hmac }: { readonly cells: Cells; readonly hmac: Hmac }): AskCore =>
-  async (exchange, request) => {
+export const createAskCore = ({ cells, hmac }: { readonly cells: Cells; readonly hmac: Hmac }): AskCore => {
+  const breakers = new Map<Cell, Breaker>()
+  const breakerOf = (cell: Cell): Breaker => {
+    const breaker = breakers.get(cell) ?? createBreaker(Date.now)
+    breakers.set(cell, breaker)
+    return breaker
+  }
+  return async (exchange, request) => {
     const remainingMs = request.deadlineAt - Date.now()
     if (remainingMs <= 0) throw new Fault('deadline_exceeded')
     exchange.cell = request.cell
     const { coreUrl } = cells.addressOf(request.cell)
     const headers = await signedHeaders(hmac, exchange, request, remainingMs)
-    try {
+    const send = async (): Promise<CoreAnswer> => {
       const response = await fetch(coreUrl + request.target, {
         method: request.method,
         headers,
@@ -39,13 +48,18 @@ export const createAskCore =
         signal: AbortSignal.timeout(remainingMs),
         redirect: 'manual',
       })
-      return trusted({ status: response.status, headers: response.headers, text: await response.text() })
+      return { status: response.status, headers: response.headers, text: await response.text() }
+    }
+    try {
+      return trusted(await breakerOf(request.cell).run(send))
     } catch (cause) {
       if (cause instanceof Fault) throw cause
-      if (Date.now() >= request.deadlineAt) throw new Fault('deadline_exceeded', { cause })
+      if (!(cause instanceof Skipped) && Date.now() >= request.deadlineAt)
+        throw new Fault('deadline_exceeded', { cause })
       throw new Fault('unavailable', { detail: 'the core does not answer', cause })
     }
   }
+}
 
 /**
  * What a core says of its caller is for the caller; what stands between, or a core that does not take us for its edge, is our

@@ -9,6 +9,7 @@ export type Bindings = {
   readonly ISSUER: string
   readonly UPSTASH_URL: string
   readonly UPSTASH_TOKEN: string
+  readonly UPSTASH_KEYS_MAX: string
   readonly EDGE_KEYS: string
   readonly PUBLIC_LIMIT: RateLimit
   readonly CALLER_LIMIT: RateLimit
@@ -24,7 +25,8 @@ export type Environment = {
   readonly cells: ReadonlyMap<Cell, CellAddress>
   readonly controlCell: Cell
   readonly issuer: string
-  readonly upstash: { readonly url: string; readonly token: string }
+  /** `keysMax`: how many keys the database is sized for; entries take four fifths of them at the most. */
+  readonly upstash: { readonly url: string; readonly token: string; readonly keysMax: number }
   readonly edgeKeys: readonly [NamedKey, ...NamedKey[]]
   readonly limits: { readonly public: RateLimit; readonly caller: RateLimit; readonly server: RateLimit }
   readonly assets: Fetcher
@@ -42,6 +44,7 @@ export const parseEnvironment = (bindings: Bindings): Environment => ({
   upstash: {
     url: named('UPSTASH_URL', () => z.url().parse(bindings.UPSTASH_URL)),
     token: named('UPSTASH_TOKEN', () => z.string().min(1).parse(bindings.UPSTASH_TOKEN)),
+    keysMax: named('UPSTASH_KEYS_MAX', () => z.coerce.number().int().min(1).parse(bindings.UPSTASH_KEYS_MAX)),
   },
   edgeKeys: named('EDGE_KEYS', () => parseNamedKeys(bindings.EDGE_KEYS)),
   limits: { public: bindings.PUBLIC_LIMIT, caller: bindings.CALLER_LIMIT, server: bindings.SERVER_LIMIT },

@@ -19,6 +19,8 @@ export type Exchange = {
   cell: Cell | undefined
   /** How the cache answered, once it did; the value of `Cache-Status`. */
   cacheStatus: string | undefined
+  /** How long the cache's tiers took, where any was asked; the value of `Server-Timing`. */
+  serverTiming: string | undefined
 }
 
 /** An exchange whose route is known and whose path and query are parsed. */
@@ -44,6 +46,7 @@ export const createExchange = (request: Request, defer: Exchange['defer']): Exch
     principal: { kind: 'public' },
     cell: undefined,
     cacheStatus: undefined,
+    serverTiming: undefined,
   }
 }
 

@@ -4,6 +4,8 @@ import { routes } from '#contract/routes.ts'
 import { createLog } from '#infra/log.ts'
 import { createUpstash } from '#infra/upstash.ts'
 import { createEdge } from './app.ts'
+import { createDataCentreTier } from './cache/data-centre-tier.ts'
+import { createMemoryTier } from './cache/memory-tier.ts'
 import { type Bindings, parseEnvironment } from './environment.ts'
 
 /** A tier that is slower than this is skipped: the core is about as near. */
@@ -17,7 +19,14 @@ let edge: Hono | undefined
 const compose = (bindings: Bindings): Hono => {
   const environment = parseEnvironment(bindings)
   const store = createUpstash({ ...environment.upstash, timeoutMs: upstashTimeoutMs })
-  return createEdge({ routes, environment, store, log })
+  return createEdge({
+    routes,
+    environment,
+    store,
+    memory: createMemoryTier(),
+    dataCentre: createDataCentreTier({ cache: caches.default, issuer: environment.issuer, clock: Date.now }),
+    log,
+  })
 }
 
 export default {

@@ -25,7 +25,7 @@ test('a cached profile is read again without touching the core', async () => {
   const before = world.coreRequests()
   for (let read = 0; read < 20; read++) {
     const hit = await client.getProfile({ params: { playerId } })
-    expect(hit.headers.get('cache-status')).toBe('perigee; hit; detail=memory')
+    expect(hit.headers.get('cache-status')).toMatch(/^perigee; hit; ttl=[01]; detail=memory$/)
     expect(hit.body).toEqual(miss.body)
   }
   expect(world.coreRequests() - before).toBe(0)
@@ -117,12 +117,15 @@ test('a profile change is seen by its writer at once, on whatever edge, and by o
 })
 
 test('a reader on another edge sees a change within the life of its copy and an invalidation', async () => {
-  const { writer, readerElsewhere, params } = await onTwoEdges()
+  const { writer, elsewhere, params } = await onTwoEdges()
   const lates: number[] = []
   for (const displayName of ['One', 'Two', 'Three']) {
-    await readerElsewhere.getProfile({ params })
+    // Each reader asks so often that the edge would soon refuse the same one.
+    const { accessToken } = await world.signIn()
+    const reader = world.client({ bearer: accessToken, baseUrl: elsewhere.url })
+    await reader.getProfile({ params })
     await writer.client.updateOwnProfile({ body: { displayName } })
-    const seen = async () => (await readerElsewhere.getProfile({ params })).body.displayName === displayName
+    const seen = async () => (await reader.getProfile({ params })).body.displayName === displayName
     lates.push(await eventually(seen, getProfile.delivery.freshMs + 1_000))
   }
   console.log(`seen on another edge after ${lates.map(Math.round).join(', ')} ms (bound: 2000 ms and an invalidation)`)

@@ -3,14 +3,16 @@ import type { Entry } from './entry.ts'
 /** Entries in the isolate's memory, bounded by bytes; the one that was used longest ago goes first. */
 export type MemoryTier = {
   get(key: string): Entry | undefined
-  /** Keeps an entry, unless a higher version, or the same one checked later, is there. */
-  put(key: string, entry: Entry): void
+  /** Keeps an entry, unless a higher version, or the same one checked later, is there. Answers with what is held then. */
+  put(key: string, entry: Entry): Entry
+  /** What is held, by our count. */
+  bytes(): number
 }
 
 /** Of an isolate's 128 MB: the rest is for the program, remembered tokens and requests in flight. */
 export const memoryBytesMax = 32 * 1024 * 1024
-/** What an entry takes beside its texts: map node, object, numbers. */
-const overheadBytes = 300
+/** What an entry takes beside its texts: map node, object, numbers, and the heads of its strings. */
+const overheadBytes = 400
 
 export const createMemoryTier = (bytesMax: number = memoryBytesMax): MemoryTier => {
   // A Map iterates in the order of insertion, so whatever is inserted anew when it is used makes a queue by last use.
@@ -31,11 +33,7 @@ export const createMemoryTier = (bytesMax: number = memoryBytesMax): MemoryTier 
     },
     put: (key, entry) => {
       const known = entries.get(key)
-      if (
-        known &&
-        (known.version > entry.version || (known.version === entry.version && known.checkedAt > entry.checkedAt))
-      )
-        return
+      if (known && isNewer(known, entry)) return known
       if (known) remove(key, known)
       entries.set(key, entry)
       bytes += sizeOf(key, entry)
@@ -43,9 +41,15 @@ export const createMemoryTier = (bytesMax: number = memoryBytesMax): MemoryTier 
         if (bytes <= bytesMax) break
         remove(oldest, old)
       }
+      return entry
     },
+    bytes: () => bytes,
   }
 }
+
+/** No tier replaces what is newer by what is older, whichever arrives last. */
+const isNewer = (known: Entry, entry: Entry) =>
+  known.version > entry.version || (known.version === entry.version && known.checkedAt > entry.checkedAt)
 
 /** Two bytes a character at the most. */
 const sizeOf = (key: string, entry: Entry) =>
