@@ -2,7 +2,7 @@ import { defineConfig } from 'drizzle-kit'
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: ['dead-letters', 'idempotency', 'inbox', 'keys', 'outbox', 'players', 'sessions', 'wallet'].map(
+  schema: ['dead-letters', 'heartbeat', 'idempotency', 'inbox', 'keys', 'outbox', 'players', 'sessions', 'wallet'].map(
     (feature) => `./db/${feature}.ts`,
   ),
   out: './db/migrations',

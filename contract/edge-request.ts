@@ -7,9 +7,9 @@ export const edgeHeaders = {
   cell: 'perigee-cell',
   /** Milliseconds that are left when the request is sent. */
   deadline: 'perigee-deadline-ms',
-  /** The lowest version that may answer a cached read. */
+  /** The lowest version that may answer a cached read, or `primary`: see `parseFloor`. */
   floor: 'perigee-floor',
-  /** Answer to a cached read: the version of the row, and when it was read (ms since 1970). */
+  /** Answer to a cached read: the version of the row, and as of when it is true (ms since 1970). */
   version: 'perigee-version',
   readAt: 'perigee-read-at',
   /** Answer to a write: the tags that it moved, `encodeMoved`. */
@@ -56,6 +56,15 @@ export const parsePrincipal = (text: string): EdgePrincipal | undefined => {
   return playerId.success && sessionId.success
     ? { kind, playerId: playerId.data, sessionId: sessionId.data, epoch: Number(third) }
     : undefined
+}
+
+/** The lowest version that may answer a cached read; `primary` where no replica may answer it at all. */
+export type Floor = number | 'primary'
+
+/** Reads the header `perigee-floor`. Absent it is 0; a text that is no version asks for the one answer that is never too old. */
+export const parseFloor = (text: string | undefined): Floor => {
+  if (text === undefined) return 0
+  return /^\d{1,16}$/.test(text) ? Number(text) : 'primary'
 }
 
 /** What the signature covers beside the body: everything that changes what the core does. */

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { Hono, type Context as HonoContext } from 'hono'
-import { bodyBytesMax, edgeHeaders, type NamedKey } from '#contract/edge-request.ts'
+import { bodyBytesMax, edgeHeaders, type NamedKey, parseFloor } from '#contract/edge-request.ts'
 import { idempotencyKeyOf } from '#contract/idempotency.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault, problemContentType, problemText, retryAfterOf } from '#contract/problem.ts'
@@ -14,6 +14,7 @@ import { verifyEdgeSignature } from './edge-signature.ts'
 import { Absent, type Handler, type Reply } from './handler.ts'
 import { type PrincipalReader, principalName, requireLiveSession } from './principal.ts'
 import { type PushReceiver, pushBytesMax } from './push.ts'
+import type { Replica } from './replica.ts'
 import { deadlineOf, fingerprintOf, parseInput, type RawRequest } from './request.ts'
 import type { Write } from './write.ts'
 
@@ -21,6 +22,8 @@ export type AppOptions = {
   readonly handlers: readonly Handler[]
   readonly cell: Cell
   readonly db: Db
+  /** Undefined where there is none. */
+  readonly replica: Replica | undefined
   readonly write: Write
   readonly edgeKeys: readonly NamedKey[]
   readonly principals: PrincipalReader
@@ -79,9 +82,10 @@ const reply = async (
   const { route } = handler
   const principal = await options.principals({ header: request.header, access: route.access, now })
   trail.principal = principal.kind
-  const { cell, db, write } = options
+  const { cell, db, replica, write } = options
   const { requestId, traceparent } = trail
-  const ctx: Context = { cell, db, write, principal, requestId, traceparent, now, deadlineAt }
+  const floor = parseFloor(request.header(edgeHeaders.floor))
+  const ctx: Context = { cell, db, replica, floor, write, principal, requestId, traceparent, now, deadlineAt }
 
   const input = parseInput(route, request)
   const key = idempotencyKeyOf(route, request.header('idempotency-key'), randomUUID)
@@ -170,6 +174,7 @@ const logged = async (
     route: trail.route,
     principal,
     status: result.status,
+    ...(result.source ? { source: result.source } : {}),
     durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
   })
   const headers = { 'content-type': result.contentType, 'x-request-id': requestId, ...result.headers }
@@ -188,6 +193,7 @@ const failure = (error: unknown, log: Log, { requestId, route }: Trail): Reply =
       ...(retryAfter ? { 'retry-after': retryAfter } : {}),
       ...(error instanceof Absent ? error.headers : {}),
     },
+    ...(error instanceof Absent ? { source: error.source } : {}),
   }
 }
 

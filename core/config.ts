@@ -31,7 +31,18 @@ const coreShape = {
     .enum(['api', 'worker', 'all'])
     .default('all')
     .describe('what this process does: answer requests, work off events, or both'),
-  DATABASE_POOL: z.coerce.number().int().min(2).max(100).default(16).describe('connections to Postgres at the most'),
+  DATABASE_REPLICA_URL: postgresUrl
+    .optional()
+    .describe(
+      'a read replica of DATABASE_URL that answers cached reads, for every role; one server, not several behind one address',
+    ),
+  DATABASE_POOL: z.coerce
+    .number()
+    .int()
+    .min(2)
+    .max(100)
+    .default(16)
+    .describe('connections to each Postgres at the most'),
   WRITE_SET_SIZE: z.coerce
     .number()
     .int()

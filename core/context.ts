@@ -1,5 +1,7 @@
+import type { Floor } from '#contract/edge-request.ts'
 import type { Cell, KeyId, PlayerId, SessionId } from '#contract/ids.ts'
 import type { Db } from '#db/client.ts'
+import type { Replica } from './replica.ts'
 import type { Write } from './write.ts'
 
 /** Who a request acts as, verified: a client app, a player, another backend, a person. */
@@ -12,7 +14,12 @@ export type Principal =
 
 /** What a verb knows of the request that it serves. */
 export type Context = {
+  /** The primary. For the verb of a cached read it is whichever server is asked. */
   readonly db: Db
+  /** May answer cached reads, and nothing else; undefined where there is none. */
+  readonly replica: Replica | undefined
+  /** What an answer to a cached read must have reached. */
+  readonly floor: Floor
   readonly write: Write
   readonly principal: Principal
   /** This core's cell. */

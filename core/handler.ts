@@ -1,7 +1,7 @@
 import { edgeHeaders, encodeMoved } from '#contract/edge-request.ts'
 import { Fault } from '#contract/problem.ts'
 import type { AnswerOf, InputOf, Route } from '#contract/route.ts'
-import type { Tx } from '#db/client.ts'
+import type { Db, Tx } from '#db/client.ts'
 import type { SetWork } from './combine.ts'
 import type { Command, Written } from './command.ts'
 import type { Context } from './context.ts'
@@ -13,7 +13,12 @@ export type Reply = {
   readonly contentType: string
   readonly body: string | null
   readonly headers?: Readonly<Record<string, string>>
+  /** Who answered a cached read; absent for anything else. */
+  readonly source?: Source
 }
+
+/** Which of the two Postgres servers was asked. */
+export type Source = 'replica' | 'primary'
 
 /** A route, and how the core answers it. Every feature's `routes.ts` is a list of these. */
 export type Handler = {
@@ -44,27 +49,51 @@ export type Snapshot<Value> = {
   readonly version: number
 }
 
-/** A cached route: version and time of the read go with the answer, also when that is 404, so that absence can be cached. */
+/**
+ * A cached route: version and time of the snapshot go with the answer, also when that is 404, so that absence can be cached.
+ * The verb runs once on the replica where there is one, and once on the primary where that gave no answer that will do.
+ */
 export const snapshots = <R extends Route>(
   route: R,
   verb: (ctx: Context, input: InputOf<R>) => Promise<Snapshot<AnswerOf<R>>>,
 ): Handler => ({
   route,
   reply: async (ctx, input) => {
-    const { value, version } = await verb(ctx, input)
-    const headers = { [edgeHeaders.version]: String(version), [edgeHeaders.readAt]: String(ctx.now.getTime()) }
-    if (value === undefined) throw new Absent(headers)
-    return { ...json(route.status, value), headers }
+    const read = (db: Db) => verb({ ...ctx, db }, input)
+    const { value, version, readAt, source } = (await readFromReplica(ctx, read)) ?? (await readFromPrimary(ctx, read))
+    const headers = { [edgeHeaders.version]: String(version), [edgeHeaders.readAt]: String(readAt) }
+    if (value === undefined) throw new Absent(headers, source)
+    return { ...json(route.status, value), headers, source }
   },
 })
+
+type DatedSnapshot<Value> = Snapshot<Value> & { readonly readAt: number; readonly source: Source }
+
+/** Undefined when the answer must come from the primary: what the replica has not heard of yet is not thereby absent. */
+const readFromReplica = async <Value>(
+  { replica, floor, now }: Context,
+  read: (db: Db) => Promise<Snapshot<Value>>,
+): Promise<DatedSnapshot<Value> | undefined> => {
+  if (!replica || floor === 'primary') return undefined
+  const found = await replica.read(now, read)
+  if (!found || found.answer.value === undefined || found.answer.version < floor) return undefined
+  return { ...found.answer, readAt: found.readAt, source: 'replica' }
+}
+
+const readFromPrimary = async <Value>(
+  { db, now }: Context,
+  read: (db: Db) => Promise<Snapshot<Value>>,
+): Promise<DatedSnapshot<Value>> => ({ ...(await read(db)), readAt: now.getTime(), source: 'primary' })
 
 /** The 404 of a cached route: a fault that carries the version of what is not there. */
 export class Absent extends Fault<'not_found'> {
   readonly headers: Readonly<Record<string, string>>
+  readonly source: Source
 
-  constructor(headers: Readonly<Record<string, string>>) {
+  constructor(headers: Readonly<Record<string, string>>, source: Source) {
     super('not_found')
     this.headers = headers
+    this.source = source
   }
 }
 

@@ -10,6 +10,7 @@ import { createUpstash } from '#infra/upstash.ts'
 import { type Config, parseConfig, pushOf, topicsOf } from './config.ts'
 import { logRefusals } from './consumer.ts'
 import { createPlatform } from './platform.ts'
+import { replicaTimeoutMs } from './replica.ts'
 
 /** A statement that takes longer is not one of ours. */
 const statementTimeoutMs = 5_000
@@ -48,6 +49,14 @@ const database = openDatabase({
   statementTimeoutMs,
   applicationName: `perigee-core-${config.ROLE}`,
 })
+const replicaDatabase = config.DATABASE_REPLICA_URL
+  ? openDatabase({
+      url: config.DATABASE_REPLICA_URL,
+      poolMax: config.DATABASE_POOL,
+      statementTimeoutMs: replicaTimeoutMs,
+      applicationName: `perigee-core-${config.ROLE}`,
+    })
+  : undefined
 const redis = config.REDIS_URL
   ? createRedis({ url: config.REDIS_URL, cluster: config.REDIS_CLUSTER === 'true', onError: onError('redis') })
   : undefined
@@ -55,6 +64,7 @@ const store = createUpstash({ url: config.UPSTASH_URL, token: config.UPSTASH_TOK
 
 const platform = createPlatform(config, {
   database,
+  replicaDatabase,
   redis,
   bus,
   store,
@@ -78,7 +88,7 @@ const drain = async (signal: string) => {
   const closed = new Promise((resolve) => server.close(resolve))
   if ('closeIdleConnections' in server) server.closeIdleConnections()
   await Promise.all([platform.stop(), closed])
-  await Promise.allSettled([database.close(1_000), redis?.close()])
+  await Promise.allSettled([database.close(1_000), replicaDatabase?.close(1_000), redis?.close()])
   clearTimeout(hardStop)
   log.info('stopped')
   process.exit(0)

@@ -12,6 +12,7 @@ import { isFor } from './cloud-event.ts'
 import type { Config } from './config.ts'
 import { type Consumer, logRefusals } from './consumer.ts'
 import { createDeadLetterConsumer } from './dead-letters.ts'
+import { createHeartbeat } from './heartbeat.ts'
 import { createInvalidator } from './invalidate.ts'
 import { createLimiter } from './limiter.ts'
 import { playerRoutes } from './players/routes.ts'
@@ -19,6 +20,7 @@ import { createPrincipalReader } from './principal.ts'
 import { createPushReceiver } from './push.ts'
 import { createReaper } from './reap.ts'
 import { createRelay } from './relay.ts'
+import { createReplica } from './replica.ts'
 import { createSecrets } from './secrets.ts'
 import { createSignerSource } from './signing-keys.ts'
 import { walletRoutes } from './wallet/routes.ts'
@@ -27,6 +29,8 @@ import { createWrite } from './write.ts'
 /** Everything outside of the core that the core talks to. */
 export type Adapters = {
   readonly database: Database
+  /** The read replica; absent where there is none. */
+  readonly replicaDatabase?: Database | undefined
   readonly redis: RegionalRedis | undefined
   readonly bus: EventBus
   readonly store: VersionedStore
@@ -39,7 +43,7 @@ export type Adapters = {
 /** A core, put together and not yet listening. */
 export type Platform = {
   readonly app: Hono
-  /** Starts relay, consumers and reaper, where the role has them. */
+  /** Starts what the role has: the look at the replica; relay, consumers, reaper and heartbeat. */
   start(): Promise<void>
   /** From now on `/readyz` says no, and nothing new is claimed; resolves when what was claimed is done. */
   stop(): Promise<void>
@@ -47,13 +51,19 @@ export type Platform = {
 
 export const createPlatform = (config: Config, adapters: Adapters): Platform => {
   const { CELL: cell, ROLE: role } = config
-  const { database, bus, log, clock, verifyPush } = adapters
+  const { database, replicaDatabase, bus, log, clock, verifyPush } = adapters
   const { db } = database
   const secrets = createSecrets(config.MASTER_KEYS)
   const signer = createSignerSource(db, secrets)
   const issuer = createSessionIssuer({ cell, issuer: config.ISSUER, secrets, signer })
   const invalidator = createInvalidator(adapters.store)
-  const loops = [createRelay({ db, bus, cell, log, clock, raise: invalidator.raise }), createReaper({ db, log, clock })]
+  const loops = [
+    createRelay({ db, bus, cell, log, clock, raise: invalidator.raise }),
+    createReaper({ db, log, clock }),
+    ...(replicaDatabase ? [createHeartbeat({ db, log, clock })] : []),
+  ]
+  const replica =
+    replicaDatabase && role !== 'worker' ? createReplica({ db: replicaDatabase.db, log, clock }) : undefined
   const subscribers = subscribersOf(config, adapters, [invalidator.consumer])
   const stopping = new AbortController()
 
@@ -65,6 +75,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
           : [...authRoutes({ issuer, limiter: createLimiter(adapters.redis) }), ...playerRoutes, ...walletRoutes],
       cell,
       db,
+      replica,
       write: createWrite({
         database,
         cell,
@@ -92,13 +103,14 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
       },
     }),
     start: async () => {
+      replica?.start()
       if (role === 'api') return
       if (!verifyPush) for (const subscriber of subscribers) await bus.subscribe(subscriber)
       for (const loop of loops) loop.start()
     },
     stop: async () => {
       stopping.abort()
-      await Promise.all(loops.map((loop) => loop.stop()))
+      await Promise.all([replica?.stop(), ...loops.map((loop) => loop.stop())])
       await bus.close()
     },
   }

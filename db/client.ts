@@ -70,8 +70,11 @@ export const openDatabase = (options: DatabaseOptions): Database => {
   }
 }
 
-/** The result of a query, or an outage when there is none by then: a dead network sends no error. */
-const heard = async <Result>(query: PromiseLike<Result>, maxMs: number): Promise<Result> => {
+/**
+ * The result of a query, or an outage when there is none by then: a dead network sends no error. What comes later is dropped.
+ * @throws Error with the code `ETIMEDOUT`, after `maxMs`
+ */
+export const heard = async <Result>(query: PromiseLike<Result>, maxMs: number): Promise<Result> => {
   const silence = Promise.withResolvers<never>()
   const timer = setTimeout(() => {
     silence.reject(Object.assign(new Error(`the database was silent for ${maxMs} ms`), { code: 'ETIMEDOUT' }))

@@ -18,6 +18,7 @@ import { createApiKey } from '#core/api-keys.ts'
 import { parseConfig, topicsOf } from '#core/config.ts'
 import { logRefusals } from '#core/consumer.ts'
 import { createPlatform, type Platform } from '#core/platform.ts'
+import { replicaTimeoutMs } from '#core/replica.ts'
 import { createSecrets } from '#core/secrets.ts'
 import { createSigningKey } from '#core/signing-keys.ts'
 import { type Database, openDatabase } from '#db/client.ts'
@@ -33,6 +34,7 @@ import { createPubSub } from '#infra/pubsub.ts'
 import { createRedis } from '#infra/redis.ts'
 import { createUpstash } from '#infra/upstash.ts'
 import { checkedFetch } from './checked-fetch.ts'
+import { startReplicatedPostgres, type WorldReplica } from './replicated-postgres.ts'
 
 export const cell: Cell = cellSchema.parse('eu1')
 
@@ -55,6 +57,8 @@ export type World = {
   /** For statements that only a test would send. */
   readonly sql: postgres.Sql
   readonly databaseUrl: string
+  /** The read replica that the core is configured with; undefined unless it was asked for. */
+  readonly replica: WorldReplica | undefined
   readonly platform: Platform
   readonly upstash: Upstash
   readonly clock: Clock
@@ -112,8 +116,11 @@ const cloneDatabase = async (): Promise<{ url: string; drop: () => Promise<void>
 /**
  * Starts a world. Every file starts its own and stops it when it is done.
  * @param options.bus `direct` leaves Pub/Sub out though there is an emulator
+ * @param options.replica true for a database on servers of its own, a primary and a replica; costs two seconds
  */
-export const startWorld = async (options: { readonly bus?: 'pubsub' | 'direct' } = {}): Promise<World> => {
+export const startWorld = async (
+  options: { readonly bus?: 'pubsub' | 'direct'; readonly replica?: boolean } = {},
+): Promise<World> => {
   const stops: (() => Promise<unknown>)[] = []
   const clock = createClock()
   const logLines: string[] = []
@@ -122,11 +129,16 @@ export const startWorld = async (options: { readonly bus?: 'pubsub' | 'direct' }
   const redisUrl = inject('redisUrl')
   const emulatorHost = options.bus === 'direct' ? null : inject('pubsubEmulatorHost')
 
-  const clone = await cloneDatabase()
-  stops.push(clone.drop)
-  const database = openDatabase({ url: clone.url, poolMax: 10, statementTimeoutMs: 5_000, applicationName: 'test' })
+  const own = options.replica ? await startReplicatedPostgres() : undefined
+  const replica = own?.replica
+  const { url: databaseUrl, drop } = own ?? (await cloneDatabase())
+  stops.push(drop)
+  const pool = { poolMax: 10, applicationName: 'test' }
+  const database = openDatabase({ ...pool, url: databaseUrl, statementTimeoutMs: 5_000 })
   stops.push(() => database.close(0))
-  const sql = postgres(clone.url, { max: 4, onnotice: () => {} })
+  const replicaDatabase = replica && openDatabase({ ...pool, url: replica.url, statementTimeoutMs: replicaTimeoutMs })
+  stops.push(async () => replicaDatabase?.close(1_000))
+  const sql = postgres(databaseUrl, { max: 4, onnotice: () => {} })
   stops.push(() => sql.end({ timeout: 0 }))
 
   const store = redisUrl ? createRedisStore(redisUrl) : createMemoryStore()
@@ -141,7 +153,8 @@ export const startWorld = async (options: { readonly bus?: 'pubsub' | 'direct' }
   const config = parseConfig({
     CELL: cell,
     PORT: String(corePort),
-    DATABASE_URL: clone.url,
+    DATABASE_URL: databaseUrl,
+    DATABASE_REPLICA_URL: replica?.url,
     MASTER_KEYS: masterKeys,
     EDGE_KEYS: edgeKeys,
     ISSUER: edgeUrl,
@@ -159,6 +172,7 @@ export const startWorld = async (options: { readonly bus?: 'pubsub' | 'direct' }
     : createDirectBus(onRefused)
   const platform = createPlatform(config, {
     database,
+    replicaDatabase,
     redis,
     bus,
     store: createUpstash({ url: upstash.url, token: 'test-token', timeoutMs: 1_000 }),
@@ -246,7 +260,8 @@ export const startWorld = async (options: { readonly bus?: 'pubsub' | 'direct' }
     coreUrl,
     database,
     sql,
-    databaseUrl: clone.url,
+    databaseUrl,
+    replica,
     platform,
     upstash,
     clock,

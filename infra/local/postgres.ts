@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path'
 import { runCommand } from './command.ts'
 import { giveTo, homeFolder, type PostgresHome, preparePostgresHome } from './postgres-home.ts'
-import { readLock, removeStaleLock } from './postgres-lock.ts'
-import { type Child, startChild, untilReady } from './process.ts'
+import { dataOf, postgresEnvironment, startPostgresServer } from './postgres-server.ts'
+import type { Child } from './process.ts'
 
 export type PostgresOptions = {
   readonly dataFolder: string
@@ -30,14 +30,8 @@ export type Postgres = Child & {
 const superuser = 'perigee'
 /** Made with the cluster, beside the ones that Postgres makes by itself. */
 export const firstDatabase = 'perigee'
-/** Core, relay, migrations and the pools of test files that run side by side. */
-const connectionsMax = 200
 /** Making a cluster takes 2 s on an idle machine. */
 const createMaxMs = 60_000
-/** Recovery after a kill reads the log that was written since the last checkpoint. */
-const readyMaxMs = 60_000
-
-const notDurable = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']
 
 /**
  * Starts Postgres 18 on 127.0.0.1, on the cluster in `dataFolder`, which is made where there is none. Survives what a
@@ -47,36 +41,12 @@ const notDurable = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off
 export const startPostgres = async (options: PostgresOptions): Promise<Postgres> => {
   const { dataFolder, port, durable, logFile } = options
   const home = preparePostgresHome(dataFolder)
-  const data = join(home.folder, 'data')
+  const data = dataOf(home)
   const password = passwordOf(home)
   const created = !existsSync(data)
   if (created) await createCluster(home, { data, durable })
-  await removeStaleLock(data)
-
-  const settings = [
-    'listen_addresses=127.0.0.1',
-    `port=${port}`,
-    // TCP only: a socket file needs a folder whose path is short enough and that both accounts can enter.
-    'unix_socket_directories=',
-    `max_connections=${connectionsMax}`,
-    ...(durable ? [] : notDurable),
-    ...(options.settings ?? []),
-  ]
-  const child = await startChild({
-    name: 'Postgres',
-    command: join(home.native, 'bin', 'postgres'),
-    args: ['-D', data, ...settings.flatMap((setting) => ['-c', setting])],
-    env: environment(home),
-    folder: home.folder,
-    logFile,
-    // "Fast" shutdown: SIGTERM would wait until every client has left of its own accord.
-    stopSignal: 'SIGINT',
-    ...(home.account ? { account: home.account } : {}),
-  })
-  await untilReady(child, readyMaxMs, async () => {
-    const lock = readLock(data)
-    return lock?.pid === child.pid && lock.ready
-  })
+  const settings = options.settings ?? []
+  const child = await startPostgresServer({ name: 'Postgres', home, port, durable, logFile, settings })
   const address = `postgres://${superuser}:${password}@127.0.0.1:${port}`
   return { ...child, port, created, url: (database) => `${address}/${database}` }
 }
@@ -85,13 +55,6 @@ export const startPostgres = async (options: PostgresOptions): Promise<Postgres>
 export const removePostgresData = (dataFolder: string): void => {
   rmSync(homeFolder(dataFolder), { recursive: true, force: true })
 }
-
-const environment = (home: PostgresHome): NodeJS.ProcessEnv => ({
-  PATH: process.env.PATH,
-  // Some of the shipped libraries name each other without a path.
-  LD_LIBRARY_PATH: join(home.native, 'lib'),
-  TZ: 'UTC',
-})
 
 /** Generated once and kept beside the data, because the cluster knows only its hash. */
 const passwordOf = (home: PostgresHome): string => {
@@ -121,7 +84,7 @@ const createCluster = async (
       name: program,
       command: join(home.native, 'bin', program),
       args,
-      env: environment(home),
+      env: postgresEnvironment(home),
       folder: home.folder,
       maxMs: createMaxMs,
       ...(input === undefined ? {} : { input }),
