@@ -14,8 +14,15 @@ export type Found = {
 export type VersionedStore = {
   /** Entry and version in one request. */
   lookUp(key: string, tag: string): Promise<Found>
-  /** Stores an entry and raises the version of its tag to its own, in one request. */
-  fill(key: string, tag: TagVersion, entry: { readonly text: string; readonly lifeMs: number }): Promise<void>
+  /**
+   * Stores an entry and raises the version of its tag to its own, in one request. Tells how many keys there are then, for
+   * fills have to stop before the store is full, and invalidations must not; rejects when it is full.
+   */
+  fill(
+    key: string,
+    tag: TagVersion,
+    entry: { readonly text: string; readonly lifeMs: number },
+  ): Promise<{ readonly keys: number }>
   /** Raises versions: each becomes the maximum of what it was and what is given, in any order, however often. One request. */
   raise(tags: readonly TagVersion[]): Promise<void>
   /** Resolves when the store answers. */
@@ -51,7 +58,10 @@ export const createUpstash = (options: {
     },
     fill: async (key, tag, entry) => {
       const pipeline = redis.pipeline().set(key, entry.text, { px: entry.lifeMs })
-      await raiseIn(pipeline, tag).exec()
+      // Of what Upstash tells of its size this is the one figure that its client knows a command for; of INFO it documents no
+      // fields.
+      const answers = await raiseIn(pipeline, tag).dbsize().exec<unknown[]>()
+      return { keys: Number(answers.at(-1)) }
     },
     raise: async (tags) => {
       if (tags.length === 0) return

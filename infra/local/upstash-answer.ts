@@ -1,34 +1,40 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Regions } from './upstash-regions.ts'
 import type { Work } from './upstash-request.ts'
-import { CommandError, type Outcome, onlyReads, type Reply, type Store } from './upstash-store.ts'
+import { CommandError, type Outcome, onlyReads, type Reply } from './upstash-store.ts'
 
 export type Access = 'all' | 'read'
 
-export type Answer = { readonly status: number; readonly body: Outcome | readonly Outcome[]; readonly wrote: boolean }
+/** `state` is what the answer was made from; 0 for what was refused before anything was looked at. */
+export type Answer = { readonly status: number; readonly body: Outcome | readonly Outcome[]; readonly state: number }
 
 /**
  * Upstash answers an error of a single command, and one of a whole transaction, with 400; within a pipeline it is data.
+ * @throws CommandError for a write under the read-only token; a batch that holds one is refused whole, for its sender has
+ * been given the wrong token
  */
-export const answerWork = async (store: Store, work: Work, access: Access): Promise<Answer> => {
-  const { kind, commands } = work
-  const write = commands.find((command) => !onlyReads(command))
-  // A batch that holds one write is refused whole: a client that sends it has been given the wrong token.
-  if (write && access === 'read')
+export const answerWork = async (options: {
+  readonly regions: Regions
+  readonly work: Work
+  readonly access: Access
+  readonly seen: number
+}): Promise<Answer> => {
+  const { kind, commands } = options.work
+  const write = options.access === 'read' ? commands.find((command) => !onlyReads(command)) : undefined
+  if (write)
     throw new CommandError(`NOPERM this user has no permissions to run the '${write[0].toLowerCase()}' command`)
-  const wrote = write !== undefined
-  const outcomes = await (kind === 'transaction' ? store.transaction(commands) : store.pipeline(commands))
-  if ('error' in outcomes) return { status: 400, body: outcomes, wrote }
+  const { outcomes, state } = await options.regions.run(options.work, options.seen)
+  if ('error' in outcomes) return { status: 400, body: outcomes, state }
   const [only] = outcomes
-  if (kind !== 'one' || !only) return { status: 200, body: outcomes, wrote }
-  return { status: 'error' in only ? 400 : 200, body: only, wrote }
+  if (kind !== 'one' || !only) return { status: 200, body: outcomes, state }
+  return { status: 'error' in only ? 400 : 200, body: only, state }
 }
 
-/** The answer to a request that failed as a whole: by its own fault, or because the store cannot be reached. */
-export const answerFailure = (error: unknown): Answer => ({
-  status: error instanceof CommandError ? 400 : 500,
-  body: { error: error instanceof Error ? error.message : String(error) },
-  wrote: false,
-})
+/** The answer to a request that failed as a whole: by its own fault, or because a store cannot be reached. */
+export const answerFailure = (error: unknown): Answer =>
+  refuse(error instanceof CommandError ? 400 : 500, error instanceof Error ? error.message : String(error))
+
+export const refuse = (status: number, error: string): Answer => ({ status, body: { error }, state: 0 })
 
 /** What the bearer's token allows; undefined for a token that is neither. */
 export const accessOf = (
@@ -53,11 +59,15 @@ const encodeReply = (reply: Reply): Reply => {
   return reply !== null && typeof reply === 'object' ? reply.map(encodeReply) : reply
 }
 
+/** The state that a client knows of, by the sync token that it sends; 0 for none, or one that is not ours. */
+export const stateOf = (token: string | string[] | undefined): number =>
+  typeof token === 'string' && /^\d{1,15}$/.test(token) ? Number(token) : 0
+
 /**
- * The token by which a client reads its own writes: here the number of writes so far, opaque to clients. A token that
- * is ahead of us is handed back as it came, so that no client is ever moved backwards.
+ * The token by which a client reads its own writes, opaque to clients: the number of writes that it has seen. One that is
+ * ahead of us is handed back as it came, so that no client is ever moved backwards.
+ *
+ * Upstash says that its token tells of the primary's state. After a read of a replica this one tells of the replica's, which
+ * is less: what holds for clients here holds for them there.
  */
-export const nextSyncToken = (sent: string | string[] | undefined, writes: number): string => {
-  const seen = typeof sent === 'string' && /^\d{1,15}$/.test(sent) ? Number(sent) : 0
-  return String(Math.max(seen, writes))
-}
+export const tokenOf = (seen: number, state: number): string => String(Math.max(seen, state))

@@ -26,7 +26,9 @@ const zadd = (keyspace: Keyspace, [key = '', ...rest]: readonly string[]): Reply
   const options = new Set(rest.slice(0, Math.max(start, 0)).map((word) => word.toUpperCase()))
   const pairs = start < 0 ? [] : rest.slice(start)
   if (pairs.length === 0 || pairs.length % 2 > 0) throw syntaxError()
-  if (options.has('NX') && (options.has('XX') || options.has('GT') || options.has('LT')))
+  if (options.has('NX') && options.has('XX'))
+    throw new CommandError('ERR XX and NX options at the same time are not compatible')
+  if (['GT', 'LT', 'NX'].filter((option) => options.has(option)).length > 1)
     throw new CommandError('ERR GT, LT, and/or NX options at the same time are not compatible')
   const entries = pairs.flatMap((word, index) =>
     index % 2 === 0 ? [{ score: parseScore(word), member: pairs[index + 1] ?? '' }] : [],
@@ -55,15 +57,13 @@ const zscore = (keyspace: Keyspace, [key = '', member = '']: readonly string[]):
 const zrange = (keyspace: Keyspace, [key = '', start, stop, ...words]: readonly string[]): Reply => {
   const options = new Set(words.map((word) => word.toUpperCase()))
   if ([...options].some((option) => option !== 'REV' && option !== 'WITHSCORES')) throw syntaxError()
+  const [first, last] = [parseInteger(start), parseInteger(stop)]
   const sorted = [...(keyspace.sortedSet(key)?.scores ?? [])].sort(
     ([a, scoreOfA], [b, scoreOfB]) => scoreOfA - scoreOfB || (a < b ? -1 : 1),
   )
   if (options.has('REV')) sorted.reverse()
-  const rank = (text: string | undefined) => {
-    const value = parseInteger(text)
-    return value < 0 ? Math.max(sorted.length + value, -1) : value
-  }
-  const range = sorted.slice(Math.max(rank(start), 0), rank(stop) + 1)
+  const rank = (value: number) => (value < 0 ? Math.max(sorted.length + value, -1) : value)
+  const range = sorted.slice(Math.max(rank(first), 0), rank(last) + 1)
   return range.flatMap(([member, score]) => (options.has('WITHSCORES') ? [member, formatScore(score)] : [member]))
 }
 

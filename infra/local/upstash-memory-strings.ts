@@ -18,10 +18,17 @@ const remainingMs = (keyspace: Keyspace, key: string): number => {
   return entry.expiresAt === undefined ? -1 : entry.expiresAt - keyspace.now()
 }
 
-/** 1 where the key was there, else 0. A time that has passed already deletes the key. */
-const expire = (keyspace: Keyspace, [key = '', amount, ...more]: readonly string[], unitMs: number): number => {
+/**
+ * Sets the moment that is `amount` units after `from`. 1 where the key was there, else 0. A moment that has passed already
+ * deletes the key.
+ */
+const expire = (
+  keyspace: Keyspace,
+  [key = '', amount, ...more]: readonly string[],
+  { unitMs, from }: { readonly unitMs: number; readonly from: number },
+): number => {
   if (more.length > 0) throw syntaxError()
-  const expiresAt = keyspace.now() + parseInteger(amount) * unitMs
+  const expiresAt = from + parseInteger(amount) * unitMs
   const entry = keyspace.find(key)
   if (entry) entry.expiresAt = expiresAt
   return entry ? 1 : 0
@@ -29,26 +36,43 @@ const expire = (keyspace: Keyspace, [key = '', amount, ...more]: readonly string
 
 type SetOptions = { expiresAt?: number; condition?: 'NX' | 'XX'; keepsTime?: true; answersOld?: true }
 
-const parseSetOptions = (options: readonly string[], now: number): SetOptions => {
-  const parsed: SetOptions = {}
-  const rest = [...options]
-  const time = () => {
-    const value = parseInteger(rest.shift())
-    if (value <= 0) throw new CommandError("ERR invalid expire time in 'set' command")
-    return value
+/** The options that exclude each other; of each group one may stand, once. */
+const exclusive = [new Set(['NX', 'XX']), new Set(['EX', 'PX', 'EXAT', 'PXAT', 'KEEPTTL'])]
+
+const parseSetOptions = (words: readonly string[], now: number): SetOptions => {
+  const options = new Map<string, string | undefined>()
+  const rest = words.map((word) => word.toUpperCase())
+  for (let option = rest.shift(); option !== undefined; option = rest.shift()) {
+    if (!setOptions.has(option)) throw syntaxError()
+    if (exclusive.some((group) => group.has(option) && [...group].some((other) => options.has(other))))
+      throw syntaxError()
+    const takesValue = timeUnits.has(option)
+    if (takesValue && rest.length === 0) throw syntaxError()
+    options.set(option, takesValue ? rest.shift() : undefined)
   }
-  while (rest.length > 0) {
-    const option = rest.shift()?.toUpperCase()
-    if (option === 'NX' || option === 'XX') parsed.condition = option
-    else if (option === 'EX') parsed.expiresAt = now + time() * 1_000
-    else if (option === 'PX') parsed.expiresAt = now + time()
-    else if (option === 'EXAT') parsed.expiresAt = time() * 1_000
-    else if (option === 'PXAT') parsed.expiresAt = time()
-    else if (option === 'KEEPTTL') parsed.keepsTime = true
-    else if (option === 'GET') parsed.answersOld = true
-    else throw syntaxError()
+  const [time] = [...options].filter(([option]) => timeUnits.has(option))
+  return {
+    ...(options.has('NX') || options.has('XX') ? { condition: options.has('NX') ? 'NX' : 'XX' } : {}),
+    ...(options.has('KEEPTTL') ? { keepsTime: true } : {}),
+    ...(options.has('GET') ? { answersOld: true } : {}),
+    ...(time ? { expiresAt: parseTime(time, now) } : {}),
   }
-  return parsed
+}
+
+/** Milliseconds in one unit of an option's value, and whether it counts from now or from 1970. */
+const timeUnits = new Map([
+  ['EX', { unitMs: 1_000, relative: true }],
+  ['PX', { unitMs: 1, relative: true }],
+  ['EXAT', { unitMs: 1_000, relative: false }],
+  ['PXAT', { unitMs: 1, relative: false }],
+])
+const setOptions = new Set([...timeUnits.keys(), 'NX', 'XX', 'KEEPTTL', 'GET'])
+
+const parseTime = ([option, text]: readonly [string, string | undefined], now: number): number => {
+  const value = parseInteger(text)
+  if (value <= 0) throw new CommandError("ERR invalid expire time in 'set' command")
+  const { unitMs, relative } = timeUnits.get(option) ?? { unitMs: 1, relative: false }
+  return (relative ? now : 0) + value * unitMs
 }
 
 const set = (keyspace: Keyspace, [key = '', value = '', ...options]: readonly string[]): Reply => {
@@ -73,8 +97,9 @@ export const stringCommands: MemoryCommands = {
   EXISTS: { argsMin: 1, run: (keyspace, keys) => keys.filter((key) => keyspace.find(key)).length },
   INCR: { argsMin: 1, run: (keyspace, args) => incrementBy(keyspace, first(args), 1) },
   INCRBY: { argsMin: 2, run: (keyspace, args) => incrementBy(keyspace, first(args), parseInteger(args[1])) },
-  EXPIRE: { argsMin: 2, run: (keyspace, args) => expire(keyspace, args, 1_000) },
-  PEXPIRE: { argsMin: 2, run: (keyspace, args) => expire(keyspace, args, 1) },
+  EXPIRE: { argsMin: 2, run: (keyspace, args) => expire(keyspace, args, { unitMs: 1_000, from: keyspace.now() }) },
+  PEXPIRE: { argsMin: 2, run: (keyspace, args) => expire(keyspace, args, { unitMs: 1, from: keyspace.now() }) },
+  PEXPIREAT: { argsMin: 2, run: (keyspace, args) => expire(keyspace, args, { unitMs: 1, from: 0 }) },
   PTTL: { argsMin: 1, run: (keyspace, args) => remainingMs(keyspace, first(args)) },
   TTL: {
     argsMin: 1,

@@ -1,5 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type Answer, accessOf, answerFailure, answerWork, encodeBody, nextSyncToken } from './upstash-answer.ts'
+import {
+  type Answer,
+  accessOf,
+  answerFailure,
+  answerWork,
+  encodeBody,
+  refuse,
+  stateOf,
+  tokenOf,
+} from './upstash-answer.ts'
+import { createFaults, type Faults } from './upstash-faults.ts'
+import { createBoundedStore, createCommandMeter } from './upstash-limits.ts'
+import { createRegions } from './upstash-regions.ts'
 import { readWork } from './upstash-request.ts'
 import type { Store } from './upstash-store.ts'
 
@@ -7,22 +19,17 @@ export type UpstashOptions = {
   readonly port: number
   readonly token: string
   readonly readOnlyToken: string
-  /** Closed with the stand-in. */
+  /** The primary. Closed with the stand-in. */
   readonly store: Store
+  /**
+   * Where reads go: a store that begins empty, as far behind as `faults.lagMs` says. Nobody else writes to it, and it is
+   * closed with the stand-in. Without it the primary answers everything.
+   */
+  readonly replica?: Store
   /** From 0 to below 1; decides which requests meet a fault. */
   readonly random?: () => number
-}
-
-/** What goes wrong, for tests: change it at any time, it holds from the next request on. */
-export type Faults = {
-  /** Every connection and request is cut off before it does anything. */
-  down: boolean
-  /** Waited before each request is looked at. */
-  latencyMs: number
-  /** The share of requests, 0 to 1, that are answered 500 and do nothing. */
-  errorRate: number
-  /** The share of requests, 0 to 1, that take effect and then lose their answer with the connection. */
-  dropRate: number
+  /** Milliseconds since 1970; the clock of the lag and of the commands per second, and the same as the stores'. */
+  readonly now?: () => number
 }
 
 export type Upstash = {
@@ -32,11 +39,14 @@ export type Upstash = {
   requests(): number
   /** Commands that came in with a token that allows them: what Upstash bills and limits. */
   commands(): number
+  /** Brings the replica to the primary's state at once, whatever the lag. */
+  catchUp(): Promise<void>
   close(): Promise<void>
 }
 
 /** Longer than a client keeps an idle connection, so that none is closed under a request on its way. */
 const keepAliveMs = 120_000
+const methods = new Set(['HEAD', 'GET', 'POST', 'PUT'])
 
 /**
  * Stands in for Upstash's REST API, on 127.0.0.1.
@@ -44,30 +54,32 @@ const keepAliveMs = 120_000
  * @see https://upstash.com/docs/redis/features/restapi
  */
 export const startUpstash = async (options: UpstashOptions): Promise<Upstash> => {
-  const { store, random = Math.random } = options
-  const faults: Faults = { down: false, latencyMs: 0, errorRate: 0, dropRate: 0 }
-  const count = { requests: 0, commands: 0, writes: 0 }
+  const { random = Math.random, now = Date.now } = options
+  const faults = createFaults()
+  const primary = createBoundedStore(options.store, faults)
+  const regions = createRegions({ primary, replica: options.replica, faults, random, now })
+  const admit = createCommandMeter(now)
+  const count = { requests: 0, commands: 0 }
 
-  const answer = async (request: IncomingMessage): Promise<Answer> => {
-    if (random() < faults.errorRate) return { status: 500, body: { error: 'ERR injected fault' }, wrote: false }
+  const answer = async (request: IncomingMessage, seen: number): Promise<Answer> => {
+    if (random() < faults.errorRate) return refuse(500, 'ERR injected fault')
     const access = accessOf(request.headers, options)
-    if (access === undefined) return { status: 401, body: { error: 'Unauthorized' }, wrote: false }
+    if (access === undefined) return refuse(401, 'WRONGPASS invalid or missing auth token')
+    if (!methods.has(request.method ?? '')) return refuse(405, 'ERR method not allowed')
     const work = await readWork(request)
     count.commands += work.commands.length
-    return answerWork(store, work, access)
+    admit(work.commands.length, faults.commandsPerSecondMax)
+    return answerWork({ regions, work, access, seen })
   }
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     count.requests++
     if (faults.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, faults.latencyMs))
     if (faults.down) return void request.socket.destroy()
-    const { status, body, wrote } = await answer(request).catch(answerFailure)
-    if (wrote) count.writes++
+    const seen = stateOf(request.headers['upstash-sync-token'])
+    const { status, body, state } = await answer(request, seen).catch(answerFailure)
     if (random() < faults.dropRate) return void request.socket.destroy()
-    response.writeHead(status, {
-      'content-type': 'application/json',
-      'upstash-sync-token': nextSyncToken(request.headers['upstash-sync-token'], count.writes),
-    })
+    response.writeHead(status, { 'content-type': 'application/json', 'upstash-sync-token': tokenOf(seen, state) })
     response.end(JSON.stringify(request.headers['upstash-encoding'] === 'base64' ? encodeBody(body) : body))
   }
 
@@ -81,11 +93,12 @@ export const startUpstash = async (options: UpstashOptions): Promise<Upstash> =>
     faults,
     requests: () => count.requests,
     commands: () => count.commands,
+    catchUp: () => regions.catchUp(),
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeAllConnections()
       await closed
-      await store.close()
+      await regions.close()
     },
   }
 }

@@ -50,3 +50,14 @@ test('a look-up, a fill and a raise of many tags are one request each', async ()
   ).toBe(1)
   expect(await requestsOf(store.raise([]))).toBe(0)
 })
+
+test('a fill tells how many keys there are, and rejects when there is no room for more', async () => {
+  const tag = randomUUID()
+  const fill = (key: string) => store.fill(key, { tag, version: 1 }, { text: 'x', lifeMs: 60_000 })
+  // Other tests fill the same Redis.
+  expect((await fill(`e:${tag}`)).keys).toBeGreaterThanOrEqual(2)
+  upstash.faults.full = true
+  await expect(fill(`other:${tag}`)).rejects.toThrow(/capacity quota exceeded/)
+  upstash.faults.full = false
+  expect(await store.lookUp(`other:${tag}`, tag)).toEqual({ entry: null, version: 1 })
+})
