@@ -1,28 +1,27 @@
 import { type Context, Hono } from 'hono'
 import { Fault, type InputError, inputErrorsOf } from '#contract/problem.ts'
-import { bySpecificity, type DocumentName, fill, type Route } from '#contract/route.ts'
+import { bySpecificity, type Route } from '#contract/route.ts'
 import type { RouteTable } from '#contract/routes.ts'
 import type { Log } from '#infra/log.ts'
 import type { VersionedStore } from '#infra/upstash.ts'
-import { createAnswerCached } from './cache/answer.ts'
-import { createCache } from './cache/cache.ts'
-import { coreMaxMs, createCoreTier } from './cache/core-tier.ts'
+import type { Answer } from './answer.ts'
+import { composeCached } from './cache/compose.ts'
 import type { DataCentreTier } from './cache/data-centre-tier.ts'
-import { createFlights } from './cache/flights.ts'
-import { createGlobalTier } from './cache/global-tier.ts'
 import type { MemoryTier } from './cache/memory-tier.ts'
 import { type Callers, createCallers } from './caller.ts'
 import { createCells } from './cells.ts'
 import { createConsistency } from './consistency.ts'
 import { createAskCore } from './core.ts'
 import { answerPreflight, isPreflight, setCors } from './cors.ts'
-import { createDocuments, type Documents } from './document.ts'
+import { createDocuments } from './document.ts'
 import type { Environment } from './environment.ts'
 import { checkHeaders, createExchange, type Exchange, type Routed } from './exchange.ts'
 import { createForward } from './forward.ts'
 import { createHmac } from './hmac.ts'
 import { createLimits } from './limit.ts'
-import { problemResponse } from './problem.ts'
+import { createAnswerLocal } from './local.ts'
+import { problemAnswer } from './problem.ts'
+import { createRequestLog } from './request-log.ts'
 import { createVerifySession } from './session.ts'
 
 export type EdgeOptions = {
@@ -34,14 +33,15 @@ export type EdgeOptions = {
   readonly log: Log
 }
 
-type Answer = (exchange: Exchange) => Promise<Response>
+type Answerer = (exchange: Exchange) => Promise<Answer>
 
 /**
  * The interpreter of deliveries: binds every route of the table to what its delivery says, so that a feature needs no
- * handler here. A known path with another method is 405, whatever else matches it.
+ * handler here. A known path with another method is 405.
  */
 export const createEdge = (options: EdgeOptions): Hono => {
   const { routes, environment, log } = options
+  const logRequest = createRequestLog(log, Date.now)
   const limits = createLimits(environment.limits)
   const hmac = createHmac(environment.edgeKeys)
   const cells = createCells(environment.cells, environment.controlCell)
@@ -53,13 +53,10 @@ export const createEdge = (options: EdgeOptions): Hono => {
   })
   const consistency = createConsistency(hmac)
   const forward = createForward({ cells, askCore, consistency })
-  const answerCached = createAnswerCached({
-    cache: composeCache(options),
-    readCore: createCoreTier({ askCore, cells }),
-    consistency,
-  })
+  const answerCached = composeCached({ ...options, keysMax: environment.upstash.keysMax, askCore, cells, consistency })
+  const answerLocal = createAnswerLocal({ documents, assets: environment.assets })
 
-  const deliver = (exchange: Routed): Promise<Response> => {
+  const deliver = (exchange: Routed): Promise<Answer> => {
     const { delivery } = exchange.route
     switch (delivery.kind) {
       case 'cached':
@@ -68,124 +65,97 @@ export const createEdge = (options: EdgeOptions): Hono => {
       case 'forwarded':
         return forward(exchange)
       case 'local':
-        return 'asset' in delivery
-          ? readAsset(environment.assets, exchange, delivery.asset)
-          : readDocument(documents, exchange, delivery.document)
+        return answerLocal(exchange, delivery)
     }
   }
 
-  const answerRoute = async (
-    exchange: Exchange,
-    route: Route,
-    rawParams: Record<string, string>,
-  ): Promise<Response> => {
+  const answerRoute = async (exchange: Exchange, route: Route, rawParams: Record<string, string>): Promise<Answer> => {
     exchange.principal = await callers.identify(exchange, route.access).catch(async (error: unknown) => {
       await limits.address(exchange)
       throw error
     })
     await limits.caller(exchange)
     if (route.access !== 'public' && !(await callers.allowsOrigin(exchange))) throw new Fault('origin_not_allowed')
-    const params = parsePart(route.params, rawParams, 'path')
-    const query = parsePart(route.query, Object.fromEntries(exchange.url.searchParams), 'query')
+    const params = route.params ? parsePart(route.params, rawParams, 'path') : {}
+    const query = route.query ? parsePart(route.query, queryOf(exchange), 'query') : {}
     // The same object: what is found out from here on is seen by whoever writes the log.
-    const response = await deliver(Object.assign(exchange, { route, params, query }))
-    if (response.status !== 401) limits.proven(exchange)
-    return response
+    const answer = await deliver(Object.assign(exchange, { route, params, query }))
+    if (answer.status !== 401) limits.proven(exchange)
+    return answer
   }
 
-  const serve = async (c: Context, name: string, answer: Answer): Promise<Response> => {
-    const exchange = createExchange(c.req.raw, (work) => c.executionCtx.waitUntil(work))
-    const checked = async () => {
-      checkHeaders(exchange.request.headers)
-      return answer(exchange)
-    }
-    const answered = await checked().catch((error: unknown) => {
+  const answerOrProblem = async (exchange: Exchange, name: string, answerer: Answerer): Promise<Answer> => {
+    try {
+      checkHeaders(exchange)
+      return await answerer(exchange)
+    } catch (error) {
       const { requestId } = exchange
       if (!(error instanceof Fault) || error.status >= 500)
         log.error('a request failed', error, { requestId, route: name })
-      return problemResponse(error, exchange)
-    })
-    const response = new Response(answered.body, answered)
-    response.headers.set('x-request-id', exchange.requestId)
-    if (exchange.cacheStatus) response.headers.set('cache-status', exchange.cacheStatus)
-    if (exchange.serverTiming) response.headers.set('server-timing', exchange.serverTiming)
+      return problemAnswer(error, exchange)
+    }
+  }
+
+  const serve = async (c: Context, name: string, answerer: Answerer): Promise<Response> => {
+    const exchange = createExchange(c.req.raw, (work) => c.executionCtx.waitUntil(work))
+    const answer = await answerOrProblem(exchange, name, answerer)
+    const { status, headers, body } = answer
+    headers['x-request-id'] = exchange.requestId
+    if (exchange.cacheStatus) headers['cache-status'] = exchange.cacheStatus
+    if (exchange.serverTiming) headers['server-timing'] = exchange.serverTiming
     // RFC 9110 section 11.6.1: a 401 says how to do better.
-    if (response.status === 401) response.headers.set('www-authenticate', 'Bearer realm="perigee"')
-    setCors(response.headers, exchange)
-    logRequest(log, exchange, { route: name, status: response.status })
-    return response
+    if (status === 401) headers['www-authenticate'] = 'Bearer realm="perigee"'
+    setCors(answer, exchange)
+    logRequest(exchange, { route: name, status })
+    return new Response(body, { status, headers })
   }
 
   const app = new Hono()
-  for (const [path, group] of Map.groupBy(Object.values(routes).sort(bySpecificity), (route) => route.path)) {
-    const pattern = path.replace(/\{(\w+)\}/g, ':$1')
-    const methods = group.map((route) => route.method)
-    for (const route of group) {
-      app.on(route.method, pattern, (c) => serve(c, path, (exchange) => answerRoute(exchange, route, c.req.param())))
-    }
-    app.all(pattern, (c) => serve(c, path, (exchange) => answerOther(callers, exchange, methods)))
+  const table = Object.values<Route>(routes).sort(bySpecificity)
+  for (const route of table) {
+    const pattern = route.path.replace(/\{(\w+)\}/g, ':$1')
+    app.on(route.method, pattern, (c) =>
+      serve(c, route.path, (exchange) => answerRoute(exchange, route, c.req.param())),
+    )
   }
-  app.notFound((c) => serve(c, 'none', async () => Promise.reject(new Fault('not_found'))))
+  const methodsOf = createMethodsOf(table)
+  app.notFound((c) => {
+    const known = methodsOf(c.req.path)
+    return serve(c, known?.path ?? 'none', (exchange) => answerOther(callers, exchange, known?.methods))
+  })
   return app
 }
 
-/** Who joins another's question waits as long as that one may take in all: no tier takes longer than the core. */
-const waiting = { maxMs: 2 * coreMaxMs, onLate: () => new Fault('deadline_exceeded') }
+/** Which methods a path takes, whatever it was asked with; undefined for a path that none of the routes has. */
+const createMethodsOf = (table: readonly Route[]) => {
+  const paths = [...Map.groupBy(table, (route) => route.path)].map(([path, group]) => ({
+    path,
+    pattern: new RegExp(`^${path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}$`),
+    methods: group.map((route) => route.method),
+  }))
+  return (path: string) => paths.find(({ pattern }) => pattern.test(path))
+}
 
-const composeCache = ({ memory, dataCentre, store, environment }: EdgeOptions) =>
-  createCache({
-    memory,
-    dataCentre,
-    global: createGlobalTier({ store, keysMax: environment.upstash.keysMax, clock: Date.now }),
-    questions: createFlights(waiting),
-    loads: createFlights(waiting),
-    clock: Date.now,
-    random: Math.random,
-  })
-
-/** A path of ours with a method that it does not take. */
-const answerOther = async (callers: Callers, exchange: Exchange, methods: readonly string[]): Promise<Response> => {
+/** What no route takes: another path, or a path of ours with another method. @throws Fault `not_found` */
+const answerOther = async (
+  callers: Callers,
+  exchange: Exchange,
+  methods: readonly string[] | undefined,
+): Promise<Answer> => {
+  if (!methods) throw new Fault('not_found')
   if (isPreflight(exchange)) return answerPreflight(callers, exchange, methods)
-  const response = problemResponse(new Fault('method_not_allowed'), exchange)
-  response.headers.set('allow', methods.join(', '))
-  return response
+  const { headers, ...problem } = problemAnswer(new Fault('method_not_allowed'), exchange)
+  return { ...problem, headers: { ...headers, allow: methods.join(', ') } }
 }
 
-const readDocument = async (documents: Documents, exchange: Exchange, name: DocumentName): Promise<Response> => {
-  const { text } = await documents.get(name, exchange)
-  return new Response(text, { headers: { 'content-type': 'application/json', 'cache-control': 'public, max-age=10' } })
-}
-
-/** A file that was deployed with the Worker. @throws Fault `not_found` */
-const readAsset = async (assets: Fetcher, exchange: Routed, template: string): Promise<Response> => {
-  const response = await assets.fetch(new Request(new URL(fill(template, exchange.params), exchange.url)))
-  if (!response.ok) throw new Fault('not_found')
-  const file = new Response(response.body, response)
-  file.headers.set('cache-control', 'public, max-age=300')
-  return file
-}
+const queryOf = ({ search }: Exchange): Record<string, string> => Object.fromEntries(new URLSearchParams(search))
 
 const parsePart = (
-  schema: Route['params'],
+  schema: NonNullable<Route['params']>,
   value: Record<string, string>,
   place: InputError['in'],
 ): Record<string, unknown> => {
-  const result = schema?.safeParse(value)
-  if (result && !result.success) throw new Fault('invalid_request', { errors: inputErrorsOf(result.error, place) })
-  return result?.data ?? {}
+  const result = schema.safeParse(value)
+  if (!result.success) throw new Fault('invalid_request', { errors: inputErrorsOf(result.error, place) })
+  return result.data
 }
-
-/** The one line that a request leaves: who, what, how it went; never a token, a key or a body. */
-const logRequest = (log: Log, exchange: Exchange, { route, status }: { route: string; status: number }) =>
-  log.info('request', {
-    requestId: exchange.requestId,
-    trace: exchange.traceparent.split('-')[1],
-    method: exchange.request.method,
-    route,
-    cell: exchange.cell,
-    principal: exchange.principal.kind,
-    status,
-    cache: exchange.cacheStatus,
-    tiers: exchange.serverTiming,
-    durationMs: Date.now() - exchange.arrivedAt,
-  })

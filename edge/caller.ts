@@ -56,13 +56,13 @@ export const createCallers = ({
   const identify: Callers['identify'] = async (exchange, access) => {
     if (access === 'public') return { kind: 'public' }
     if (access === 'client') {
-      const key = exchange.request.headers.get('x-api-key')
+      const key = exchange.headers.get('x-api-key')
       if (!key) throw new Fault('unauthenticated', { detail: 'send a publishable key as X-API-Key' })
       const client = await clientOf(exchange, key)
       if (!client) throw new Fault('key_invalid')
       return { kind: 'client', keyId: client.keyId }
     }
-    const bearer = bearerPattern.exec(exchange.request.headers.get('authorization') ?? '')?.[1]
+    const bearer = bearerPattern.exec(exchange.headers.get('authorization') ?? '')?.[1]
     if (!bearer) throw new Fault('unauthenticated', { detail: 'send Authorization: Bearer …' })
     return access === 'player' ? verifySession(exchange, bearer) : { kind: access }
   }
@@ -70,10 +70,10 @@ export const createCallers = ({
   return {
     identify,
     allowsOrigin: async (exchange) => {
-      const origin = exchange.request.headers.get('origin')
-      if (origin === null) return true
-      const key = exchange.request.headers.get('x-api-key')
-      const client = key === null ? undefined : await clientOf(exchange, key)
+      const origin = exchange.headers.get('origin')
+      if (origin === undefined) return true
+      const key = exchange.headers.get('x-api-key')
+      const client = key === undefined ? undefined : await clientOf(exchange, key)
       const clients = client ? [client] : (await indexOf(exchange)).document.value.clients
       return clients.some(({ origins }) => origins.includes('*') || origins.includes(origin))
     },

@@ -39,7 +39,7 @@ const nothing: Floor = { versionOf: () => 0, since: 0 }
 
 export const createConsistency = (hmac: Hmac): Consistency => {
   const read = async (exchange: Exchange): Promise<Claims[]> => {
-    const header = exchange.request.headers.get('perigee-consistency')
+    const header = exchange.headers.get('perigee-consistency')
     if (!header) return []
     const tokens = header.split(',', tokensMax).map((token) => decode(hmac, exchange, token.trim()))
     return (await Promise.all(tokens)).filter((claims) => claims !== undefined)

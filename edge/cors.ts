@@ -1,4 +1,5 @@
 import { Fault } from '#contract/problem.ts'
+import type { Answer } from './answer.ts'
 import type { Callers } from './caller.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -32,17 +33,17 @@ const accepted = [
 const preflightSeconds = '7200'
 
 /** Whether a browser asks for permission before it sends the request itself. */
-export const isPreflight = ({ request }: Exchange): boolean =>
-  request.method === 'OPTIONS' && request.headers.has('origin') && request.headers.has('access-control-request-method')
+export const isPreflight = ({ method, headers }: Exchange): boolean =>
+  method === 'OPTIONS' && headers.has('origin') && headers.has('access-control-request-method')
 
 /** @throws Fault `origin_not_allowed` */
 export const answerPreflight = async (
   callers: Callers,
   exchange: Exchange,
   methods: readonly string[],
-): Promise<Response> => {
+): Promise<Answer> => {
   if (!(await callers.allowsOrigin(exchange))) throw new Fault('origin_not_allowed')
-  return new Response(null, {
+  return {
     status: 204,
     headers: {
       'access-control-allow-methods': methods.join(', '),
@@ -50,14 +51,15 @@ export const answerPreflight = async (
       'access-control-max-age': preflightSeconds,
       'cache-control': 'no-store',
     },
-  })
+    body: null,
+  }
 }
 
 /** Lets the page that asked read the answer, if one asked. Tokens travel in headers, never in cookies: no credentials mode. */
-export const setCors = (headers: Headers, { request }: Exchange): void => {
-  const origin = request.headers.get('origin')
-  headers.append('vary', 'Origin')
-  if (origin === null) return
-  headers.set('access-control-allow-origin', origin)
-  headers.set('access-control-expose-headers', exposed)
+export const setCors = ({ headers }: Answer, exchange: Exchange): void => {
+  const origin = exchange.headers.get('origin')
+  headers.vary = headers.vary === undefined ? 'Origin' : `${headers.vary}, Origin`
+  if (origin === undefined) return
+  headers['access-control-allow-origin'] = origin
+  headers['access-control-expose-headers'] = exposed
 }

@@ -6,10 +6,17 @@ import type { Route } from '#contract/route.ts'
 /** One request on its way through the edge: what arrived, and what has been found out about it. */
 export type Exchange = {
   readonly request: Request
-  readonly url: URL
+  readonly method: string
+  /** By name in lower case, read once: each look into the request's own headers leaves the language. */
+  readonly headers: ReadonlyMap<string, string>
+  /** Path, and query with its `?` where there is one, as they were sent. */
+  readonly path: string
+  readonly search: string
   readonly requestId: string
   /** W3C trace context: the caller's, or one that begins here. */
   readonly traceparent: string
+  /** Whether the caller has told a name, of the request or its trace, under which they will look for it. */
+  readonly traced: boolean
   /** Milliseconds since 1970. */
   readonly arrivedAt: number
   /** Keeps work alive after the response is sent. */
@@ -19,6 +26,8 @@ export type Exchange = {
   cell: Cell | undefined
   /** How the cache answered, once it did; the value of `Cache-Status`. */
   cacheStatus: string | undefined
+  /** Whether the isolate's memory answered. */
+  fromMemory: boolean
   /** How long the cache's tiers took, where any was asked; the value of `Server-Timing`. */
   serverTiming: string | undefined
 }
@@ -34,39 +43,62 @@ const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9
 const requestIdPattern = /^[\w.:-]{8,64}$/
 
 export const createExchange = (request: Request, defer: Exchange['defer']): Exchange => {
-  const requestId = request.headers.get('x-request-id') ?? ''
-  const traceparent = request.headers.get('traceparent') ?? ''
+  const headers = new Map(request.headers)
+  const requestId = matching(headers.get('x-request-id'), requestIdPattern)
+  let traceparent = matching(headers.get('traceparent'), traceparentPattern)
   return {
     request,
-    url: new URL(request.url),
-    requestId: requestIdPattern.test(requestId) ? requestId : crypto.randomUUID(),
-    traceparent: traceparentPattern.test(traceparent) ? traceparent : `00-${hex(16)}-${hex(8)}-01`,
+    method: request.method,
+    headers,
+    ...targetOf(request.url),
+    requestId: requestId ?? crypto.randomUUID(),
+    // Most requests are answered before anybody needs one.
+    get traceparent() {
+      traceparent ??= newTraceparent()
+      return traceparent
+    },
+    traced: requestId !== undefined || traceparent !== undefined,
     arrivedAt: Date.now(),
     defer,
     principal: { kind: 'public' },
     cell: undefined,
     cacheStatus: undefined,
+    fromMemory: false,
     serverTiming: undefined,
   }
 }
 
-const hex = (bytes: number) =>
-  Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+const matching = (text: string | undefined, pattern: RegExp) =>
+  text !== undefined && pattern.test(text) ? text : undefined
+
+/** Cut from the text, which is in normal form: a URL object costs more than it tells here. */
+const targetOf = (url: string): Pick<Exchange, 'path' | 'search'> => {
+  const pathAt = url.indexOf('/', url.indexOf('//') + 2)
+  const searchAt = url.indexOf('?', pathAt)
+  return searchAt < 0
+    ? { path: url.slice(pathAt), search: '' }
+    : { path: url.slice(pathAt, searchAt), search: url.slice(searchAt) }
+}
+
+const newTraceparent = () => {
+  const trace = crypto.randomUUID().replaceAll('-', '')
+  return `00-${trace}-${crypto.randomUUID().replaceAll('-', '').slice(16)}-01`
+}
 
 /** All headers together, bytes. */
 const headerBytesMax = 8_192
 
 /** @throws Fault `headers_too_large` */
-export const checkHeaders = (headers: Headers): void => {
+export const checkHeaders = ({ headers }: Exchange): void => {
   let size = 0
   for (const [name, value] of headers) size += name.length + value.length
   if (size > headerBytesMax) throw new Fault('headers_too_large', { extras: { limitBytes: headerBytesMax } })
 }
 
 /** The whole body, which is not read further than its bound. @throws Fault `body_too_large` */
-export const readBody = async (request: Request): Promise<Uint8Array> => {
+export const readBody = async ({ request, headers }: Exchange): Promise<Uint8Array> => {
   const tooLarge = () => new Fault('body_too_large', { extras: { limitBytes: bodyBytesMax } })
-  if (Number(request.headers.get('content-length') ?? 0) > bodyBytesMax) throw tooLarge()
+  if (Number(headers.get('content-length') ?? 0) > bodyBytesMax) throw tooLarge()
   if (!request.body) return new Uint8Array()
   const body = new Uint8Array(bodyBytesMax)
   let size = 0

@@ -1,6 +1,7 @@
 import { edgeHeaders, parseMoved } from '#contract/edge-request.ts'
 import { idempotencyKeyOf } from '#contract/idempotency.ts'
 import { problemSchema } from '#contract/problem.ts'
+import type { Answer } from './answer.ts'
 import type { Cells } from './cells.ts'
 import type { Consistency } from './consistency.ts'
 import type { AskCore, CoreAnswer, CoreRequest } from './core.ts'
@@ -26,31 +27,31 @@ export const createForward =
     readonly askCore: AskCore
     readonly consistency: Consistency
   }) =>
-  async (exchange: Routed): Promise<Response> => {
-    const { route, request, url } = exchange
+  async (exchange: Routed): Promise<Answer> => {
+    const { route, path, search } = exchange
     const writes = route.delivery.kind === 'forwarded'
-    const header = (name: string) => request.headers.get(name) ?? undefined
+    const header = (name: string) => exchange.headers.get(name)
     const coreRequest: CoreRequest = {
       cell: cells.choose(exchange),
       method: route.method,
-      target: url.pathname + (route.query ? url.search : ''),
+      target: path + (route.query ? search : ''),
       headers: {
         ...(['server', 'operator'].includes(route.access) ? { authorization: header('authorization') } : {}),
         ...(route.body ? { 'content-type': asciiOf(header('content-type')) } : {}),
         'idempotency-key': idempotencyKeyOf(route, header('idempotency-key'), () => crypto.randomUUID()),
       },
-      ...(route.body ? { body: await readBody(request) } : {}),
+      ...(route.body ? { body: await readBody(exchange) } : {}),
       deadlineAt: exchange.arrivedAt + budgetMs[writes ? 'forwarded' : 'direct'],
     }
     const answer = await withOneHop(cells, (cell) => askCore(exchange, { ...coreRequest, cell }), coreRequest)
-    const headers = new Headers({ 'cache-control': 'no-store' })
+    const headers: Answer['headers'] = { 'cache-control': 'no-store' }
     for (const name of passedHeaders) {
       const value = answer.headers.get(name)
-      if (value !== null) headers.set(name, value)
+      if (value !== null) headers[name] = value
     }
     const moved = parseMoved(answer.headers.get(edgeHeaders.moved) ?? '')
-    if (moved.length > 0) headers.set('perigee-consistency', await consistency.issue(exchange, moved))
-    return new Response(answer.text, { status: answer.status, headers })
+    if (moved.length > 0) headers['perigee-consistency'] = await consistency.issue(exchange, moved)
+    return { status: answer.status, headers, body: answer.text }
   }
 
 /** Beyond ASCII a header may arrive as other bytes than were signed; what it says does not matter then, only that it is wrong. */

@@ -46,9 +46,9 @@ export const createLimits = (limiters: Environment['limits']): Limits => {
 
 const isBackend = ({ principal }: Exchange) => principal.kind === 'server' || principal.kind === 'operator'
 
-const keyOf = ({ request }: Exchange) => request.headers.get('authorization') ?? ''
+const keyOf = ({ headers }: Exchange) => headers.get('authorization') ?? ''
 
-const addressOf = ({ request }: Exchange) => request.headers.get('cf-connecting-ip') ?? 'unknown'
+const addressOf = ({ headers }: Exchange) => headers.get('cf-connecting-ip') ?? 'unknown'
 
 const take = async (limiter: RateLimit, key: string) => {
   const { success } = await limiter.limit({ key })

@@ -1,5 +1,6 @@
 import { Fault } from '#contract/problem.ts'
 import type { Cached } from '#contract/route.ts'
+import type { Answer } from '#edge/answer.ts'
 import type { Consistency } from '#edge/consistency.ts'
 import type { Routed } from '#edge/exchange.ts'
 import type { Found, Question, Reader } from './cache.ts'
@@ -19,7 +20,7 @@ export const createAnswerCached =
     readonly readCore: CoreTier
     readonly consistency: Consistency
   }) =>
-  async (exchange: Routed, delivery: Cached): Promise<Response> => {
+  async (exchange: Routed, delivery: Cached): Promise<Answer> => {
     const tag = tagOf(exchange, delivery)
     const { versionOf, since } = await consistency.floorOf(exchange)
     const found = await cache(
@@ -29,21 +30,22 @@ export const createAnswerCached =
     const { entry } = found
     exchange.cacheStatus = cacheStatusOf(found, delivery)
     exchange.serverTiming = serverTimingOf(found)
+    exchange.fromMemory = found.source === 'memory'
     if (entry.status === 404) throw new Fault('not_found')
-    const headers = {
+    const headers: Answer['headers'] = {
       'content-type': entry.contentType,
       // Held by the client, used only after asking: a copy that it trusts would hide from it what it wrote itself.
       'cache-control': exchange.route.access === 'public' ? 'public, no-cache' : 'private, no-cache',
       etag: entry.etag,
       age: String(Math.max(0, Math.floor((Date.now() - entry.storedAt) / 1_000))),
     }
-    return isKnown(entry, exchange.request.headers.get('if-none-match'))
-      ? new Response(null, { status: 304, headers })
-      : new Response(entry.body, { headers })
+    return isKnown(entry, exchange.headers.get('if-none-match'))
+      ? { status: 304, headers, body: null }
+      : { status: 200, headers, body: entry.body }
   }
 
 /** Whether the client holds this very rendering. The comparison is the weak one. @see RFC 9110 section 13.1.2 */
-const isKnown = ({ etag }: Entry, ifNoneMatch: string | null): boolean =>
+const isKnown = ({ etag }: Entry, ifNoneMatch: string | undefined): boolean =>
   ifNoneMatch?.split(',').some((text) => {
     const known = text.trim().replace(/^W\//, '')
     return known === etag || known === '*'

@@ -1,0 +1,39 @@
+import { Fault } from '#contract/problem.ts'
+import type { Cells } from '#edge/cells.ts'
+import type { Consistency } from '#edge/consistency.ts'
+import type { AskCore } from '#edge/core.ts'
+import type { VersionedStore } from '#infra/upstash.ts'
+import { createAnswerCached } from './answer.ts'
+import { createCache } from './cache.ts'
+import { coreMaxMs, createCoreTier } from './core-tier.ts'
+import type { DataCentreTier } from './data-centre-tier.ts'
+import { createFlights } from './flights.ts'
+import { createGlobalTier } from './global-tier.ts'
+import type { MemoryTier } from './memory-tier.ts'
+
+/** Who joins another's question waits as long as that one may take in all: no tier takes longer than the core. */
+const waiting = { maxMs: 2 * coreMaxMs, onLate: () => new Fault('deadline_exceeded') }
+
+/** The cache of an isolate, put together: what answers cached routes. `keysMax`: how many keys the store may hold. */
+export const composeCached = (parts: {
+  readonly memory: MemoryTier
+  readonly dataCentre: DataCentreTier
+  readonly store: VersionedStore
+  readonly keysMax: number
+  readonly askCore: AskCore
+  readonly cells: Cells
+  readonly consistency: Consistency
+}) => {
+  const { memory, dataCentre, store, keysMax, askCore, cells, consistency } = parts
+  const clock = Date.now
+  const cache = createCache({
+    memory,
+    dataCentre,
+    global: createGlobalTier({ store, keysMax, clock }),
+    questions: createFlights(waiting),
+    loads: createFlights(waiting),
+    clock,
+    random: Math.random,
+  })
+  return createAnswerCached({ cache, readCore: createCoreTier({ askCore, cells }), consistency })
+}

@@ -1,0 +1,44 @@
+import type { Log } from '#infra/log.ts'
+import type { Exchange } from './exchange.ts'
+
+/** How a request went, beside what its exchange knows. */
+export type Outcome = { readonly route: string; readonly status: number }
+
+/** Answers from memory are told by their number, once in this time at the most. */
+const tellMs = 1_000
+
+/**
+ * The one line that a request leaves: who, what, how it went; never a token, a key or a body.
+ *
+ * An answer from the isolate's memory is so cheap that a line would cost as much again: such are counted by route, and told
+ * together with the first that comes a second after the last. Whoever sends `traceparent` or `X-Request-Id` finds their own line
+ * all the same.
+ */
+export const createRequestLog = (log: Log, clock: () => number): ((exchange: Exchange, outcome: Outcome) => void) => {
+  let hits = new Map<string, number>()
+  let toldAt = 0
+
+  const count = (route: string) => {
+    hits.set(route, (hits.get(route) ?? 0) + 1)
+    if (clock() - toldAt < tellMs) return
+    for (const [name, requests] of hits) log.info('answers from memory', { route: name, requests })
+    hits = new Map()
+    toldAt = clock()
+  }
+
+  return (exchange, { route, status }) => {
+    if (exchange.fromMemory && !exchange.traced) return count(route)
+    log.info('request', {
+      requestId: exchange.requestId,
+      trace: exchange.traceparent.split('-')[1],
+      method: exchange.method,
+      route,
+      cell: exchange.cell,
+      principal: exchange.principal.kind,
+      status,
+      cache: exchange.cacheStatus,
+      tiers: exchange.serverTiming,
+      durationMs: clock() - exchange.arrivedAt,
+    })
+  }
+}
