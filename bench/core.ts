@@ -6,21 +6,33 @@ import { checkLedger } from './ledger.ts'
 import { readMachine } from './machine.ts'
 import type { Contestant } from './measure.ts'
 import { nakamaContestant } from './nakama.ts'
-import type { Options } from './options.ts'
+import type { CoreOptions } from './options.ts'
 import { findPgbench } from './pgbench.ts'
 import { pgbenchContestant } from './pgbench-contestant.ts'
 import type { Result } from './report.ts'
 import { type Row, runRounds, type Section } from './rounds.ts'
 import { type ScenarioName, sourceOf } from './scenarios.ts'
 import { type Stage, startStage } from './stage.ts'
+import type { Terms } from './table.ts'
 import { contestants, judge } from './targets.ts'
 
 /** Each command by itself, on as many connections as the pool has: what a core is that does not write in sets. */
 const oneStatement = { WRITE_SET_SIZE: '1', WRITE_SETS_IN_FLIGHT: '16' }
 
+const terms: Terms = {
+  behind: 'Postgres',
+  counts: [
+    { name: 'statements', title: 'statements', per: 1, digits: 3 },
+    { name: 'transactions', title: 'transactions', per: 1, digits: 3 },
+  ],
+}
+
+const explained = `CPU is that of the generator, of the server before Postgres, of Postgres with all its processes. The fixed rate of each contestant
+is half of what it reached itself. Statements are round trips to Postgres; like transactions they are a request's.`
+
 /** Measures a core's hot paths where the edge would call them, beside Postgres alone. */
 export const runCoreSuite = async (
-  options: Options,
+  options: CoreOptions,
   cleanup: Cleanup,
   report: (line: string) => void,
 ): Promise<Result> => {
@@ -33,6 +45,8 @@ export const runCoreSuite = async (
     suite: options.suite,
     machine,
     secondsPerPhase: options.seconds,
+    terms,
+    explained,
     rows,
     verdicts: judge(rows),
     ledger: await checkLedger(databaseUrl, principal, grantsOf(rows)),
@@ -50,17 +64,17 @@ const grantsOf = (rows: readonly Row[]): number => {
 
 const sectionsOf = async (
   stage: Stage,
-  { scenarios, nakama }: Options,
+  { scenarios, nakama }: CoreOptions,
   { cleanup, report }: { readonly cleanup: Cleanup; readonly report: (line: string) => void },
 ): Promise<Section[]> => {
-  const { postgresPid: postgres, credentials, databaseUrl, folder, principal } = stage
+  const { postgresPid, credentials, databaseUrl, folder, principal } = stage
   const counters = await openCounters(stage.serverUrl, new URL(databaseUrl).pathname.slice(1))
   cleanup.add(() => counters.close())
   report('the core starts')
   const core = await stage.startCore('core', {})
   const perigee = (scenario: ScenarioName, name: string, { address, pid } = core): Contestant => {
     const source = sourceOf(scenario, credentials)
-    return httpContestant({ name, address, source, processes: { server: pid, postgres }, counters })
+    return httpContestant({ name, address, source, processes: { server: pid, behind: [postgresPid] }, counters })
   }
 
   const besideGrants = async (): Promise<Contestant[]> => {
@@ -71,7 +85,7 @@ const sectionsOf = async (
     )
     const binary = findPgbench()
     if (binary === undefined) return [variant]
-    const common = { binary, databaseUrl, postgresPid: postgres, counters, folder }
+    const common = { binary, databaseUrl, postgresPid, counters, folder }
     return [
       pgbenchContestant({ ...common, name: contestants.setOfOne, script: setOfOne(principal) }),
       variant,

@@ -1,12 +1,10 @@
 import postgres from 'postgres'
+import type { Counters } from './measure.ts'
 
-/** What Postgres counted since `begin`. */
-export type Counts = { readonly statements: number; readonly transactions: number }
-
-export type Counters = {
-  begin(): Promise<void>
+/** Round trips to Postgres, as it counts them. */
+export type PostgresCounters = Counters & {
   /** Ends the clients' connections too: a backend reports its transactions once a second, and at its end. */
-  end(): Promise<Counts>
+  end(): Promise<{ readonly statements: number; readonly transactions: number }>
   close(): Promise<void>
 }
 
@@ -17,7 +15,7 @@ const pollMs = 20
  * Counts statements and transactions of `database`, whoever sends them. Asks from the database `postgres`, so that it does
  * not count itself. Needs pg_stat_statements to be preloaded.
  */
-export const openCounters = async (serverUrl: string, database: string): Promise<Counters> => {
+export const openCounters = async (serverUrl: string, database: string): Promise<PostgresCounters> => {
   const sql = postgres(serverUrl, { max: 1, onnotice: () => {} })
   await sql`create extension if not exists pg_stat_statements`
   const transactions = async (): Promise<number> => {

@@ -1,14 +1,15 @@
 import type { Address } from './connection.ts'
-import type { Counters } from './counters.ts'
 import { type Load, runLoad } from './load.ts'
 import {
   addUp,
   type Contestant,
+  type Counters,
   type Cpu,
   cpuPerRequest,
   disturbance,
   type Phase,
   type Processes,
+  perRequest,
   quantile,
   readCpu,
   warmSeconds,
@@ -28,6 +29,8 @@ export type HttpContestantOptions = {
   readonly source: RequestSource
   readonly processes: Processes
   readonly counters?: Counters
+  /** The status that each answer must have; any of 2xx where it is absent. */
+  readonly status?: number
 }
 
 /** A signature is good for half a minute around its date: longer phases go in slices. */
@@ -39,14 +42,14 @@ const firstGuess = { one: 2_000, many: 8_000 }
 
 /** A server that speaks HTTP. */
 export const httpContestant = (options: HttpContestantOptions): Contestant => {
-  const { name, address, source, processes, counters } = options
+  const { name, address, source, processes, counters, status } = options
   const found = new Map<number, number>()
 
   const drive = async (phase: Phase, expected: number): Promise<Part> => {
     const count = Math.ceil(expected * phase.seconds * slack) + phase.connections
     const requests = await source.build(count, phase.seconds * 1_000)
     const before = readCpu(processes)
-    const load = await runLoad({ ...phase, address, requests })
+    const load = await runLoad({ ...phase, address, requests, ...(status === undefined ? {} : { status }) })
     const after = readCpu(processes)
     source.sent?.(load.sent)
     return { load, cpu: cpuPerRequest(before, after, load.sent), others: disturbance(before, after) }
@@ -63,7 +66,7 @@ export const httpContestant = (options: HttpContestantOptions): Contestant => {
       const slices = Math.ceil(phase.seconds / sliceSecondsMax)
       const parts: Part[] = []
       while (parts.length < slices) parts.push(await drive({ ...phase, seconds: phase.seconds / slices }, expected))
-      const counts = await counters?.end()
+      const counts = (await counters?.end()) ?? {}
 
       const sent = sum([warm, ...parts], ({ load }) => load.sent)
       const requestsPerSecond = sum(parts, ({ load }) => load.answered) / sum(parts, ({ load }) => load.seconds)
@@ -84,11 +87,10 @@ export const httpContestant = (options: HttpContestantOptions): Contestant => {
         cpu: {
           load: weighted(parts, ({ cpu }) => cpu.load),
           server: weighted(parts, ({ cpu }) => cpu.server),
-          postgres: weighted(parts, ({ cpu }) => cpu.postgres),
+          behind: weighted(parts, ({ cpu }) => cpu.behind),
         },
         others: weighted(parts, ({ others }) => others),
-        statements: counts && counts.statements / sent,
-        transactions: counts && counts.transactions / sent,
+        counts: perRequest(counts, sent),
         errors: addUp([warm, ...parts].map(({ load }) => load.errors)),
       }
     },

@@ -9,6 +9,8 @@ export type LoadOptions = {
   readonly requests: readonly Buffer[]
   /** Requests a second, due whatever became of those before; absent: each connection sends when it has its answer. */
   readonly rate?: number
+  /** The status that each answer must have; any of 2xx where it is absent. */
+  readonly status?: number
 }
 
 export type Load = {
@@ -22,7 +24,7 @@ export type Load = {
   readonly latenciesMs: readonly number[]
   /** How long after it was due each request was written; nothing in a closed loop. */
   readonly lateMs: readonly number[]
-  /** Other answers than 2xx, lost connections, answers that stayed out: how many by what they were. */
+  /** Answers of another status than the one that is wanted, lost connections, answers that stayed out: how many by what they were. */
   readonly errors: Readonly<Record<string, number>>
 }
 
@@ -40,6 +42,8 @@ export const runLoad = async (options: LoadOptions): Promise<Load> => {
   const over = Promise.withResolvers<void>()
   let sent = 0
 
+  const isWanted = (status: number) =>
+    options.status === undefined ? status >= 200 && status <= 299 : status === options.status
   const countError = (what: string) => {
     errors[what] = (errors[what] ?? 0) + 1
   }
@@ -60,7 +64,7 @@ export const runLoad = async (options: LoadOptions): Promise<Load> => {
   const pool = await openPool(options.address, options.connections, {
     onAnswer: (status, due) => {
       const now = performance.now()
-      if (status < 200 || status > 299) countError(String(status))
+      if (!isWanted(status)) countError(String(status))
       if (rate !== undefined || now <= schedule.endsAt) latenciesMs.push(now - due)
       pump()
     },

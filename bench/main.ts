@@ -2,10 +2,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createCleanup } from './cleanup.ts'
 import { runCoreSuite } from './core.ts'
+import { runEdgeSuite } from './edge.ts'
 import { parseOptions, usage } from './options.ts'
 import { faultsOf, summaryOf, writeResult } from './report.ts'
 
-/** `npm run bench -- core`: measures, writes the results, and fails where they must not be believed. */
+/** `npm run bench -- core`, `npm run bench -- edge`: measures, writes the results, and fails where they must not be believed. */
 
 const resultsFolder = fileURLToPath(new URL('./results', import.meta.url))
 
@@ -36,7 +37,10 @@ process.once('SIGTERM', () => void interrupt(143))
 
 try {
   const startedAt = new Date()
-  const result = await runCoreSuite(options, cleanup, (line) => console.log(line))
+  const report = (line: string) => console.log(line)
+  const result = await (options.suite === 'core'
+    ? runCoreSuite(options, cleanup, report)
+    : runEdgeSuite(options, cleanup, report))
   const name = `${startedAt.toISOString().slice(0, 19).replaceAll(':', '-')}Z-${result.suite}`
   const folder = options.output ?? join(resultsFolder, name)
   writeResult(folder, result)

@@ -14,7 +14,8 @@ export type Cpu = {
   /** What made the load: our generator, or pgbench. */
   readonly load: number | undefined
   readonly server: number | undefined
-  readonly postgres: number | undefined
+  /** What the server asked: Postgres, for an edge the core and Upstash as well. */
+  readonly behind: number | undefined
 }
 
 export type Measurement = {
@@ -29,11 +30,17 @@ export type Measurement = {
   readonly cpu: Cpu
   /** The share of the machine, 0 to 1, that others took meanwhile. Undefined where it cannot be told. */
   readonly others: number | undefined
-  /** Round trips to Postgres a request. Undefined where nobody counts them. */
-  readonly statements: number | undefined
-  readonly transactions: number | undefined
+  /** What a request caused elsewhere, of each thing that was counted by its name. Empty where nobody counts. */
+  readonly counts: Readonly<Record<string, number>>
   /** How many requests failed, by how. */
   readonly errors: Readonly<Record<string, number>>
+}
+
+/** Counts what requests cause elsewhere. */
+export type Counters = {
+  begin(): Promise<void>
+  /** What was counted since `begin`, by name; what is still under way behind the answers is waited for. */
+  end(): Promise<Readonly<Record<string, number>>>
 }
 
 /** Something that can be put under load, again and again. */
@@ -47,15 +54,20 @@ export type Contestant = {
 export const warmSeconds = 1.5
 
 /** Whose CPU is told apart; `load` is this process where it is absent. */
-export type Processes = { readonly load?: number; readonly server?: number; readonly postgres?: number }
+export type Processes = {
+  readonly load?: number
+  readonly server?: number
+  /** Each with its children: Postgres is a process for each connection. */
+  readonly behind?: readonly number[]
+}
 
 /** CPU in all by a moment, microseconds. */
 export type Reading = Cpu & { readonly machine: number | undefined; readonly atMs: number }
 
-export const readCpu = ({ load = process.pid, server, postgres }: Processes): Reading => ({
+export const readCpu = ({ load = process.pid, server, behind }: Processes): Reading => ({
   load: cpuOf(load),
   server: server === undefined ? undefined : cpuOf(server),
-  postgres: postgres === undefined ? undefined : cpuOfFamily(postgres),
+  behind: behind && sumOf(behind.map(cpuOfFamily)),
   machine: cpuOfMachine(),
   atMs: performance.now(),
 })
@@ -66,20 +78,28 @@ export const cpuPerRequest = (before: Reading, after: Reading, requests: number)
     const used = difference(before[part], after[part])
     return used === undefined || requests === 0 ? undefined : used / requests
   }
-  return { load: share('load'), server: share('server'), postgres: share('postgres') }
+  return { load: share('load'), server: share('server'), behind: share('behind') }
 }
 
 /**
- * The share of the machine, 0 to 1, that programs outside of the measurement took between two readings. Undefined where a
- * contestant's Postgres is not known, for it would count as one of them.
+ * The share of the machine, 0 to 1, that programs outside of the measurement took between two readings. Undefined where it
+ * is not known what is behind a contestant, for that would count as one of them.
  */
 export const disturbance = (before: Reading, after: Reading): number | undefined => {
   const all = difference(before.machine, after.machine)
-  const postgres = difference(before.postgres, after.postgres)
-  if (all === undefined || postgres === undefined) return undefined
-  const ours = postgres + (difference(before.load, after.load) ?? 0) + (difference(before.server, after.server) ?? 0)
+  const behind = difference(before.behind, after.behind)
+  if (all === undefined || behind === undefined) return undefined
+  const ours = behind + (difference(before.load, after.load) ?? 0) + (difference(before.server, after.server) ?? 0)
   return Math.max(0, all - ours) / ((after.atMs - before.atMs) * 1_000 * availableParallelism())
 }
+
+/** Counts by name, divided. */
+export const perRequest = (counts: Readonly<Record<string, number>>, requests: number): Record<string, number> =>
+  Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / requests]))
+
+/** Undefined where one of them is. */
+const sumOf = (values: readonly (number | undefined)[]): number | undefined =>
+  values.reduce((sum, value) => (sum === undefined || value === undefined ? undefined : sum + value), 0)
 
 const difference = (from: number | undefined, to: number | undefined): number | undefined =>
   from === undefined || to === undefined ? undefined : to - from
@@ -106,11 +126,12 @@ export const medianOf = (rounds: readonly Measurement[]): Measurement => {
     cpu: {
       load: optional((measured) => measured.cpu.load),
       server: optional((measured) => measured.cpu.server),
-      postgres: optional((measured) => measured.cpu.postgres),
+      behind: optional((measured) => measured.cpu.behind),
     },
     others: optional((measured) => measured.others),
-    statements: optional((measured) => measured.statements),
-    transactions: optional((measured) => measured.transactions),
+    counts: Object.fromEntries(
+      Object.keys(rounds[0]?.counts ?? {}).map((name) => [name, required(({ counts }) => counts[name] ?? Number.NaN)]),
+    ),
     errors: addUp(rounds.map(({ errors }) => errors)),
   }
 }

@@ -1,10 +1,10 @@
 import { type HttpContestantOptions, httpContestant } from './http-contestant.ts'
 import type { Contestant } from './measure.ts'
-import type { Options } from './options.ts'
+import type { CoreOptions } from './options.ts'
 import { httpBytes } from './requests.ts'
 import type { ScenarioName } from './scenarios.ts'
 
-type Peer = NonNullable<Options['nakama']>
+type Peer = NonNullable<CoreOptions['nakama']>
 
 /** What a signed-in user holds. */
 type User = { readonly device: string; readonly token: string; readonly refreshToken: string }
@@ -78,10 +78,11 @@ const nearest: Readonly<Record<ScenarioName, { readonly what: string; call(peer:
  */
 export const nakamaContestant = (scenario: ScenarioName, peer: Peer): Contestant => {
   const { what, call } = nearest[scenario]
+  const server = peer.pids.server === undefined ? {} : { server: peer.pids.server }
   const options: HttpContestantOptions = {
     name: `Nakama, ${what}`,
     address: { host: peer.url.hostname.replace(/^\[|\]$/g, ''), port: Number(peer.url.port || 80) },
-    processes: peer.pids,
+    processes: peer.pids.postgres === undefined ? server : { ...server, behind: [peer.pids.postgres] },
     source: {
       build: async (count) => {
         const users = await signIn(peer)

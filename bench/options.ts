@@ -1,16 +1,19 @@
 import { parseArgs } from 'node:util'
+import { type EdgeScenarioName, edgeScenarioNames } from './edge-scenarios.ts'
 import { type ScenarioName, scenarioNames } from './scenarios.ts'
 
-/** What a run was asked for. */
-export type Options = {
-  readonly suite: 'core'
+type Common = {
   /** Of each measured phase, its warm-up not counted. */
   readonly seconds: number
   /** Ascending. */
   readonly connections: readonly number[]
-  readonly scenarios: readonly ScenarioName[]
   /** Where results go; absent: a folder of its own under `bench/results`. */
   readonly output?: string
+}
+
+export type CoreOptions = Common & {
+  readonly suite: 'core'
+  readonly scenarios: readonly ScenarioName[]
   readonly nakama?: {
     readonly url: URL
     readonly key: string
@@ -18,16 +21,34 @@ export type Options = {
   }
 }
 
+export type EdgeOptions = Common & {
+  readonly suite: 'edge'
+  readonly scenarios: readonly EdgeScenarioName[]
+  /** Whether a profile of a hit in memory is taken, after all has been measured. */
+  readonly profile: boolean
+}
+
+/** What a run was asked for. */
+export type Options = CoreOptions | EdgeOptions
+
 /** Backends of pgbench, pools of two cores and our own questions fit into the 200 connections of the local Postgres. */
-const connectionsMax = 150
+const coreConnectionsMax = 150
+/** Beyond it one thread of workerd only queues. */
+const edgeConnectionsMax = 512
 const secondsMax = 60
 
-export const usage = `npm run bench -- core [options]
+export const usage = `npm run bench -- core|edge [options]
 
   --seconds N             of each phase, 1 to ${secondsMax}; 5 where it is absent
-  --connections 1,32,128  of the closed loops, 1 to ${connectionsMax} each
-  --only NAME,NAME        of ${scenarioNames.join(', ')}
+  --connections 1,32,128  of the closed loops; up to ${coreConnectionsMax} each for core, to ${edgeConnectionsMax} (1,32,256) for edge
+  --only NAME,NAME        core: ${scenarioNames.join(', ')}
+                          edge: ${edgeScenarioNames.join(', ')}
   --output FOLDER         for results.json, results.md and results.svg
+
+edge alone:
+  --profile               of a hit in memory, into memory-session.cpuprofile and results.md
+
+core alone:
   --peer-nakama URL       measures a running Nakama in alternation
   --nakama-key KEY        its server key; defaultkey where it is absent
   --peer-pid PID[,PID]    its process, and its Postgres's, for the CPU columns`
@@ -39,26 +60,34 @@ export const parseOptions = (args: readonly string[]): Options => {
     allowPositionals: true,
     options: {
       seconds: { type: 'string', default: '5' },
-      connections: { type: 'string', default: '1,32,128' },
-      only: { type: 'string', default: scenarioNames.join(',') },
+      connections: { type: 'string' },
+      only: { type: 'string' },
       output: { type: 'string' },
+      profile: { type: 'boolean', default: false },
       'peer-nakama': { type: 'string' },
       'nakama-key': { type: 'string', default: 'defaultkey' },
       'peer-pid': { type: 'string' },
     },
   })
   const [suite, ...more] = positionals
-  if (suite !== 'core' || more.length > 0) throw new Error('the one suite is: core')
-  const numbers = values.connections.split(',').map((text) => whole('--connections', text, connectionsMax))
+  if ((suite !== 'core' && suite !== 'edge') || more.length > 0) throw new Error('the suites are: core, edge')
+  const seconds = whole('--seconds', values.seconds, secondsMax)
+  const output = values.output === undefined ? {} : { output: values.output }
+  if (suite === 'edge') {
+    const connections = connectionsOf(values.connections ?? '1,32,256', edgeConnectionsMax)
+    const scenarios = chosen(edgeScenarioNames, values.only)
+    return { suite, seconds, connections, scenarios, profile: values.profile, ...output }
+  }
+  const connections = connectionsOf(values.connections ?? '1,32,128', coreConnectionsMax)
   const [server, postgres] = (values['peer-pid']?.split(',') ?? []).map((text) => whole('--peer-pid', text))
   const peer = values['peer-nakama']
   const pids = { ...(server === undefined ? {} : { server }), ...(postgres === undefined ? {} : { postgres }) }
   return {
     suite,
-    seconds: whole('--seconds', values.seconds, secondsMax),
-    connections: [...new Set(numbers)].toSorted((a, b) => a - b),
-    scenarios: scenarioNames.filter((name) => names(values.only).includes(name)),
-    ...(values.output === undefined ? {} : { output: values.output }),
+    seconds,
+    connections,
+    scenarios: chosen(scenarioNames, values.only),
+    ...output,
     ...(peer === undefined ? {} : { nakama: { url: loopback(peer), key: values['nakama-key'], pids } }),
   }
 }
@@ -70,11 +99,17 @@ const whole = (name: string, text: string, max = 2 ** 31): number => {
   return value
 }
 
-const names = (text: string): readonly string[] => {
-  const given = text.split(',')
-  const unknown = given.find((name) => !scenarioNames.some((known) => known === name))
-  if (unknown !== undefined) throw new Error(`--only takes ${scenarioNames.join(', ')}, not: ${unknown}`)
-  return given
+const connectionsOf = (text: string, max: number): number[] => {
+  const numbers = text.split(',').map((number) => whole('--connections', number, max))
+  return [...new Set(numbers)].toSorted((a, b) => a - b)
+}
+
+/** Those of `known` that the text names, in their order; all of them where it is absent. */
+const chosen = <Name extends string>(known: readonly Name[], text: string | undefined): Name[] => {
+  const given: readonly string[] = text?.split(',') ?? known
+  const unknown = given.find((name) => !known.some((other) => other === name))
+  if (unknown !== undefined) throw new Error(`--only takes ${known.join(', ')}, not: ${unknown}`)
+  return known.filter((name) => given.includes(name))
 }
 
 /** A load that leaves this machine would measure the network, and hit somebody else. */

@@ -1,6 +1,15 @@
 import { join } from 'node:path'
-import type { Counters } from './counters.ts'
-import { type Contestant, cpuPerRequest, disturbance, quantile, type Reading, readCpu, warmSeconds } from './measure.ts'
+import type { PostgresCounters } from './counters.ts'
+import {
+  type Contestant,
+  cpuPerRequest,
+  disturbance,
+  perRequest,
+  quantile,
+  type Reading,
+  readCpu,
+  warmSeconds,
+} from './measure.ts'
 import { runPgbench } from './pgbench.ts'
 
 export type PgbenchContestantOptions = {
@@ -9,7 +18,7 @@ export type PgbenchContestantOptions = {
   readonly script: string
   readonly databaseUrl: string
   readonly postgresPid: number
-  readonly counters: Counters
+  readonly counters: PostgresCounters
   readonly folder: string
 }
 
@@ -17,7 +26,7 @@ export type PgbenchContestantOptions = {
 export const pgbenchContestant = (options: PgbenchContestantOptions): Contestant => ({
   name: options.name,
   measure: async (phase) => {
-    const { counters, postgresPid: postgres, folder } = options
+    const { counters, postgresPid, folder } = options
     await counters.begin()
     const cpu: { start?: Reading; end?: Reading } = {}
     const load = await runPgbench({
@@ -26,7 +35,7 @@ export const pgbenchContestant = (options: PgbenchContestantOptions): Contestant
       warmSeconds,
       folder: join(folder, 'pgbench'),
       onEdge: (edge, pid) => {
-        cpu[edge] = readCpu({ load: pid, postgres })
+        cpu[edge] = readCpu({ load: pid, behind: [postgresPid] })
       },
     })
     const counts = await counters.end()
@@ -39,8 +48,7 @@ export const pgbenchContestant = (options: PgbenchContestantOptions): Contestant
       lateMs: phase.rate === undefined ? undefined : quantile(load.lateMs, 0.5),
       cpu: cpuPerRequest(cpu.start, cpu.end, load.answered),
       others: disturbance(cpu.start, cpu.end),
-      statements: counts.statements / load.sent,
-      transactions: counts.transactions / load.sent,
+      counts: perRequest(counts, load.sent),
       errors: load.errors,
     }
   },

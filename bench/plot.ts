@@ -1,10 +1,11 @@
 import type { Row } from './rounds.ts'
+import type { Terms } from './table.ts'
 
 /** Colours that stay apart for colour-blind eyes, and in grey. */
 const colours = {
   rate: '#448877',
   server: '#ee8866',
-  postgres: '#77aadd',
+  behind: '#77aadd',
   text: '#222222',
   faint: '#767676',
   line: '#dddddd',
@@ -33,12 +34,12 @@ const bar = (x: number, y: number, barWidth: number, colour: string) =>
   `<rect x="${x}" y="${y}" width="${Math.max(0, barWidth).toFixed(1)}" height="${barHeight}" fill="${colour}"/>`
 
 /** An SVG of the closed loops with the most connections: requests a second, and what a request costs. */
-export const plot = (rows: readonly Row[]): string => {
+export const plot = (rows: readonly Row[], { behind }: Terms): string => {
   const closed = rows.filter(({ rate }) => rate === undefined)
   const connections = Math.max(0, ...closed.map((row) => row.connections))
   const shown = closed.filter((row) => row.connections === connections)
   const rateScale = scaleOf(shown.map(({ median }) => median.requestsPerSecond))
-  const cpuScale = scaleOf(shown.map(({ median }) => (median.cpu.server ?? 0) + (median.cpu.postgres ?? 0)))
+  const cpuScale = scaleOf(shown.map(({ median }) => (median.cpu.server ?? 0) + (median.cpu.behind ?? 0)))
   const ratesX = margin + labelsWidth
   const cpuX = ratesX + panelWidth + panelGap
   const parts: string[] = []
@@ -63,7 +64,7 @@ export const plot = (rows: readonly Row[]): string => {
 <rect width="${width}" height="${height}" fill="#ffffff"/>
 ${text(margin, 32, `At ${connections} connections, closed loop`, { size: 17, weight: 700 })}
 ${text(ratesX, 58, 'requests a second', { colour: colours.faint })}
-${legend(cpuX)}
+${legend(cpuX, behind)}
 ${parts.join('\n')}
 </svg>
 `
@@ -77,26 +78,26 @@ const grouped = (value: number) => Math.round(value).toLocaleString('en-GB')
 const cpuBars = (
   x: number,
   y: number,
-  cpu: { readonly server: number | undefined; readonly postgres: number | undefined; readonly scale: number },
+  cpu: { readonly server: number | undefined; readonly behind: number | undefined; readonly scale: number },
 ): string[] => {
-  const { server, postgres, scale } = cpu
-  if (server === undefined && postgres === undefined)
+  const { server, behind, scale } = cpu
+  if (server === undefined && behind === undefined)
     return [text(x, y + 14, 'not measured', { colour: colours.faint, size: 12 })]
   const first = (server ?? 0) * scale
-  const second = (postgres ?? 0) * scale
-  const numbers = [server, postgres].filter((value) => value !== undefined).map((value) => grouped(value))
+  const second = (behind ?? 0) * scale
+  const numbers = [server, behind].filter((value) => value !== undefined).map((value) => grouped(value))
   return [
     bar(x, y, first, colours.server),
-    bar(x + first, y, second, colours.postgres),
+    bar(x + first, y, second, colours.behind),
     text(x + first + second + 6, y + 14, numbers.join(' + ')),
   ]
 }
 
-const legend = (x: number) =>
+const legend = (x: number, behind: string) =>
   [
     text(x, 58, 'CPU a request, microseconds:', { colour: colours.faint }),
     `<rect x="${x + 204}" y="47" width="12" height="12" fill="${colours.server}"/>`,
     text(x + 221, 58, 'server', { colour: colours.faint }),
-    `<rect x="${x + 274}" y="47" width="12" height="12" fill="${colours.postgres}"/>`,
-    text(x + 291, 58, 'Postgres', { colour: colours.faint }),
+    `<rect x="${x + 274}" y="47" width="12" height="12" fill="${colours.behind}"/>`,
+    text(x + 291, 58, behind, { colour: colours.faint }),
   ].join('\n')

@@ -1,7 +1,12 @@
 import { type Contestant, type Measurement, medianOf, type Phase } from './measure.ts'
 
 /** Contestants that do the same, or the nearest that they have. */
-export type Section = { readonly scenario: string; readonly contestants: readonly Contestant[] }
+export type Section = {
+  readonly scenario: string
+  readonly contestants: readonly Contestant[]
+  /** Whose half of a closed loop is the rate of all, so that latencies can be compared; absent: each has its own. */
+  readonly rateOf?: string
+}
 
 /** What one contestant did under one load. */
 export type Row = {
@@ -30,14 +35,14 @@ const rateShare = 0.5
 
 /**
  * Measures all contestants of a section in turn, and again: what disturbs the machine for a while disturbs them alike.
- * First closed loops, then one open loop at half the rate that each was found to do.
+ * First closed loops, then one open loop at half the rate that each, or the one that sets the pace, was found to do.
  */
 export const runRounds = async (sections: readonly Section[], options: RoundsOptions): Promise<Row[]> => {
   const { connections, seconds } = options
   const phases = sections.reduce((sum, { contestants }) => sum + contestants.length, 0) * (connections.length + 1)
   const progress = createProgress(phases * roundsCount, options.report)
   const rows: Row[] = []
-  for (const { scenario, contestants } of sections) {
+  for (const { scenario, contestants, rateOf } of sections) {
     const measureAll = async (phaseOf: (contestant: string) => Phase) => {
       const rounds = new Map<string, Measurement[]>(contestants.map(({ name }) => [name, []]))
       for (let round = 1; round <= roundsCount; round++)
@@ -56,7 +61,8 @@ export const runRounds = async (sections: readonly Section[], options: RoundsOpt
     const reference = connections.includes(rateConnections) ? rateConnections : (connections.at(-1) ?? 1)
     await measureAll((contestant) => {
       const closed = rows.find(
-        (row) => row.scenario === scenario && row.contestant === contestant && row.connections === reference,
+        (row) =>
+          row.scenario === scenario && row.contestant === (rateOf ?? contestant) && row.connections === reference,
       )
       const rate = Math.max(1, Math.round((closed?.median.requestsPerSecond ?? 0) * rateShare))
       return { connections: reference, seconds, rate }

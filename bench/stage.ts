@@ -20,7 +20,7 @@ import { playersCount, prefill, priorGrants } from './prefill.ts'
 import type { Credentials } from './scenarios.ts'
 
 /** A core, as a process of its own. */
-export type Core = { readonly address: Address; readonly pid: number }
+export type Core = { readonly address: Address; readonly pid: number; readonly logFile: string }
 
 /** A Postgres that keeps what it says it keeps, filled, and what starts cores on it. */
 export type Stage = {
@@ -33,10 +33,16 @@ export type Stage = {
   /** Whom the grants of its server key are claimed under. */
   readonly principal: string
   readonly credentials: Credentials
+  /** What an edge in front of it must be given. */
+  readonly edge: EdgeSettings
   /** `variant` are settings beside those that every core has; `name` names its log. */
   startCore(name: string, variant: Readonly<Record<string, string>>): Promise<Core>
 }
 
+/** The keys by which cores and edges know each other, and what their access tokens name as their issuer. */
+export type EdgeSettings = { readonly edgeKeys: string; readonly issuer: string; readonly publishableKey: string }
+
+const issuer = 'http://127.0.0.1'
 const cell: Cell = cellSchema.parse('eu1')
 const readyMaxMs = 30_000
 const probeMaxMs = 2_000
@@ -64,12 +70,13 @@ export const startStage = async (cleanup: Cleanup, report: (step: string) => voi
   const masterKeys = newKeys()
   const edgeKeys = newKeys()
   const secrets = createSecrets(parseNamedKeys(masterKeys))
-  const { principal, ...keys } = await declare(databaseUrl, secrets)
+  const { principal, publishableKey, ...keys } = await declare(databaseUrl, secrets)
   report(`${playersCount} players and ${priorGrants} grants are made`)
   await prefill(databaseUrl, principal)
 
   const startCore: Stage['startCore'] = async (name, variant) => {
     const port = await freePort()
+    const coreLogFile = join(folder, `${name}.log`)
     const child = await startChild({
       name,
       command: process.execPath,
@@ -85,19 +92,19 @@ export const startStage = async (cleanup: Cleanup, report: (step: string) => voi
         DATABASE_URL: databaseUrl,
         MASTER_KEYS: masterKeys,
         EDGE_KEYS: edgeKeys,
-        ISSUER: 'http://127.0.0.1',
+        ISSUER: issuer,
         UPSTASH_URL: 'http://127.0.0.1',
         UPSTASH_TOKEN: 'unused',
         ...variant,
       },
-      logFile: join(folder, `${name}.log`),
+      logFile: coreLogFile,
     })
     cleanup.add(() => child.stop())
     await untilReady(child, readyMaxMs, async () => {
       const response = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(probeMaxMs) })
       return response.status === 200
     })
-    return { address: { host: '127.0.0.1', port }, pid: child.pid }
+    return { address: { host: '127.0.0.1', port }, pid: child.pid, logFile: coreLogFile }
   }
   return {
     databaseUrl,
@@ -106,6 +113,7 @@ export const startStage = async (cleanup: Cleanup, report: (step: string) => voi
     folder,
     principal,
     credentials: { cell, edgeKey: parseNamedKeys(edgeKeys)[0], secrets, ...keys },
+    edge: { edgeKeys, issuer, publishableKey },
     startCore,
   }
 }
@@ -114,7 +122,7 @@ export const startStage = async (cleanup: Cleanup, report: (step: string) => voi
 const declare = async (
   url: string,
   secrets: Secrets,
-): Promise<{ principal: string; serverKey: string; publishableKeyId: string }> => {
+): Promise<{ principal: string; serverKey: string; publishableKeyId: string; publishableKey: string }> => {
   const database = openDatabase({ url, poolMax: 1, statementTimeoutMs: 5_000, applicationName: 'perigee-bench' })
   try {
     const { db } = database
@@ -125,7 +133,12 @@ const declare = async (
     const publishable = await createApiKey(db, { ...common, kind: 'publishable' })
     await upsertCurrency(db, { code: 'coins', cap: 1_000_000_000 })
     await upsertCurrency(db, { code: 'gems', cap: 1_000_000 })
-    return { principal: `key:${server.keyId}`, serverKey: server.key, publishableKeyId: publishable.keyId }
+    return {
+      principal: `key:${server.keyId}`,
+      serverKey: server.key,
+      publishableKeyId: publishable.keyId,
+      publishableKey: publishable.key,
+    }
   } finally {
     await database.close(1_000)
   }

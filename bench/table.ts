@@ -1,6 +1,22 @@
 import type { Measurement } from './measure.ts'
 import type { Row } from './rounds.ts'
 
+/** What a suite calls the figures that are its own. */
+export type Terms = {
+  /** Whose CPU `cpu.behind` is. */
+  readonly behind: string
+  readonly counts: readonly CountTerm[]
+}
+
+type CountTerm = {
+  /** By which it is counted. */
+  readonly name: string
+  readonly title: string
+  /** It is told for so many requests. */
+  readonly per: number
+  readonly digits: number
+}
+
 type Column = {
   readonly title: string
   readonly align: 'left' | 'right'
@@ -12,7 +28,7 @@ const figure = (value: number | undefined, digits = 0): string =>
 
 const right = (title: string, cell: Column['cell']): Column => ({ title, align: 'right', cell })
 
-const columns: readonly Column[] = [
+const columnsOf = ({ behind, counts }: Terms): readonly Column[] => [
   { title: 'path', align: 'left', cell: ({ scenario }) => scenario },
   { title: 'contestant', align: 'left', cell: ({ contestant }) => contestant },
   right('conns', ({ connections }) => String(connections)),
@@ -25,10 +41,14 @@ const columns: readonly Column[] = [
   right('p99 ms', (_, atRate) => figure(atRate?.median.p99Ms, 2)),
   right('CPU load', ({ median }) => figure(median.cpu.load)),
   right('server', ({ median }) => figure(median.cpu.server)),
-  right('Postgres', ({ median }) => figure(median.cpu.postgres)),
+  right(behind, ({ median }) => figure(median.cpu.behind)),
   right('others', ({ median: { others } }) => (others === undefined ? '' : `${figure(others * 100)} %`)),
-  right('statements', ({ median }) => figure(median.statements, 3)),
-  right('transactions', ({ median }) => figure(median.transactions, 3)),
+  ...counts.map(({ name, title, per, digits }) =>
+    right(title, ({ median }) => {
+      const count = median.counts[name]
+      return figure(count === undefined ? undefined : count * per, digits)
+    }),
+  ),
   right('errors', ({ median }) => errorsOf(median)),
 ]
 
@@ -46,7 +66,8 @@ const errorsOf = ({ errors }: Measurement): string => {
 }
 
 /** A Markdown table, aligned for a terminal too: a line a closed loop, with the open loop over as many connections beside it. */
-export const tableOf = (rows: readonly Row[]): string => {
+export const tableOf = (rows: readonly Row[], terms: Terms): string => {
+  const columns = columnsOf(terms)
   const lines = rows
     .filter(({ rate }) => rate === undefined)
     .map((row) => {

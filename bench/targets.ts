@@ -1,4 +1,5 @@
 import type { Row } from './rounds.ts'
+import { type Verdict, verdict } from './verdict.ts'
 
 /** The names by which targets find their rows. */
 export const contestants = {
@@ -7,14 +8,6 @@ export const contestants = {
   setOfOne: 'pgbench, set of one',
   lean: 'pgbench, lean statement',
 } as const
-
-/** What we have promised of a core, and what was found. */
-export type Verdict = {
-  readonly target: string
-  readonly found: string
-  /** Undefined where the figures that it needs were not measured. */
-  readonly met: boolean | undefined
-}
 
 const crowd = 128
 const throughputFactor = 2
@@ -34,8 +27,8 @@ export const judge = (rows: readonly Row[]): Verdict[] => {
   const { perigee, oneStatement, setOfOne, lean } = contestants
   const peers = [setOfOne, lean]
   const cpuOf = (contestant: string) => {
-    const { server, postgres } = grant(contestant, crowd)?.cpu ?? {}
-    return server === undefined || postgres === undefined ? undefined : server + postgres
+    const { server, behind } = grant(contestant, crowd)?.cpu ?? {}
+    return server === undefined || behind === undefined ? undefined : server + behind
   }
 
   return [
@@ -62,18 +55,4 @@ export const judge = (rows: readonly Row[]): Verdict[] => {
       }),
     ),
   ]
-}
-
-const verdict = (
-  target: string,
-  figures: {
-    readonly own: number | undefined
-    readonly other: number | undefined
-    readonly tell: (own: number, other: number) => string
-    readonly met: (own: number, other: number) => boolean
-  },
-): Verdict => {
-  const { own, other, tell, met } = figures
-  if (own === undefined || other === undefined) return { target, found: 'not measured', met: undefined }
-  return { target, found: tell(own, other), met: met(own, other) }
 }

@@ -4,6 +4,9 @@ import { type EventId, eventIdSchema } from '#contract/ids.ts'
 import type { OutboxRow } from '#db/outbox.ts'
 import type { BusMessage } from '#infra/event-bus.ts'
 
+/** When what an event tells of happened, ms since 1970. */
+export const occurredAtOf = ({ attributes }: BusMessage): number => Date.parse(attributes['ce-time'] ?? '')
+
 /** Says that an event goes to one subscription again, and that all others have seen it. */
 const redrivenFor = 'perigee-redriven-for'
 

@@ -1,6 +1,7 @@
 import type { Moved } from '#contract/events.ts'
+import type { Log } from '#infra/log.ts'
 import type { VersionedStore } from '#infra/upstash.ts'
-import { movedBy } from './cloud-event.ts'
+import { movedBy, occurredAtOf } from './cloud-event.ts'
 import type { Consumer } from './consumer.ts'
 
 /** Tags that are raised by one request. */
@@ -14,7 +15,16 @@ export type Invalidator = {
 }
 
 /** Gathers what arrives while a request is under way into the next one; of a tag that comes twice, the higher version. */
-export const createInvalidator = (store: VersionedStore): Invalidator => {
+export const createInvalidator = ({
+  store,
+  log,
+  clock,
+}: {
+  readonly store: VersionedStore
+  readonly log: Log
+  readonly clock: () => number
+}): Invalidator => {
+  const lag = createLagLog(log, clock)
   let waiting = new Map<string, { version: number; settled: PromiseWithResolvers<void> }>()
   let flushing = false
 
@@ -56,8 +66,29 @@ export const createInvalidator = (store: VersionedStore): Invalidator => {
       available: store.ping,
       handle: async (message) => {
         const moved = movedBy(message)
-        if (moved.length > 0) await raise(moved)
+        if (moved.length === 0) return
+        await raise(moved)
+        lag(clock() - occurredAtOf(message))
       },
     },
+  }
+}
+
+/** How often the lag is told at the most. */
+const tellMs = 1_000
+
+/** Tells how many events were taken since it last told, and the longest way of any: from what happened until the caches knew. */
+const createLagLog = (log: Log, clock: () => number): ((lagMs: number) => void) => {
+  let events = 0
+  let longestMs = 0
+  let toldAt = 0
+  return (lagMs) => {
+    events++
+    longestMs = Math.max(longestMs, lagMs)
+    if (clock() - toldAt < tellMs) return
+    log.info('versions raised', { events, lagMs: longestMs })
+    events = 0
+    longestMs = 0
+    toldAt = clock()
   }
 }

@@ -56,7 +56,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const secrets = createSecrets(config.MASTER_KEYS)
   const signer = createSignerSource(db, secrets)
   const issuer = createSessionIssuer({ cell, issuer: config.ISSUER, secrets, signer })
-  const invalidator = createInvalidator(adapters.store)
+  const invalidator = createInvalidator({ store: adapters.store, log, clock })
   const loops = [
     createRelay({ db, bus, cell, log, clock, raise: invalidator.raise }),
     createReaper({ db, log, clock }),

@@ -4,7 +4,7 @@ import { Fault } from '#contract/problem.ts'
 import type { Access } from '#contract/route.ts'
 import type { Document, Documents } from './document.ts'
 import type { Exchange } from './exchange.ts'
-import type { VerifySession } from './session.ts'
+import { bearerOf, type VerifySession } from './session.ts'
 
 type Client = Clients['clients'][number]
 
@@ -18,8 +18,6 @@ export type Callers = {
    */
   allowsOrigin(exchange: Exchange): Promise<boolean>
 }
-
-const bearerPattern = /^Bearer ([\x21-\x7e]{1,4096})$/i
 
 export const createCallers = ({
   documents,
@@ -62,9 +60,10 @@ export const createCallers = ({
       if (!client) throw new Fault('key_invalid')
       return { kind: 'client', keyId: client.keyId }
     }
-    const bearer = bearerPattern.exec(exchange.headers.get('authorization') ?? '')?.[1]
-    if (!bearer) throw new Fault('unauthenticated', { detail: 'send Authorization: Bearer …' })
-    return access === 'player' ? verifySession(exchange, bearer) : { kind: access }
+    const authorization = exchange.headers.get('authorization') ?? ''
+    if (access === 'player') return verifySession(exchange, authorization)
+    bearerOf(authorization)
+    return { kind: access }
   }
 
   return {

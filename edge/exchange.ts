@@ -32,12 +32,16 @@ export type Exchange = {
   serverTiming: string | undefined
 }
 
-/** An exchange whose route is known and whose path and query are parsed. */
-export type Routed = Exchange & {
-  readonly route: Route
+/** What a request asks of its route, parsed. */
+export type Input = {
   readonly params: Readonly<Record<string, unknown>>
   readonly query: Readonly<Record<string, unknown>>
+  /** Path and query in one form, from what was parsed: two spellings of one question have the same. */
+  readonly target: string
 }
+
+/** An exchange whose route is known and whose path and query are parsed. */
+export type Routed = Exchange & Input & { readonly route: Route }
 
 const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 const requestIdPattern = /^[\w.:-]{8,64}$/
@@ -51,7 +55,7 @@ export const createExchange = (request: Request, defer: Exchange['defer']): Exch
     method: request.method,
     headers,
     ...targetOf(request.url),
-    requestId: requestId ?? crypto.randomUUID(),
+    requestId: requestId ?? newRequestId(),
     // Most requests are answered before anybody needs one.
     get traceparent() {
       traceparent ??= newTraceparent()
@@ -78,6 +82,16 @@ const targetOf = (url: string): Pick<Exchange, 'path' | 'search'> => {
   return searchAt < 0
     ? { path: url.slice(pathAt), search: '' }
     : { path: url.slice(pathAt, searchAt), search: url.slice(searchAt) }
+}
+
+let isolateId: string | undefined
+let requests = 0
+
+/** Random for the isolate, and a number: it tells requests apart, and is no secret. */
+const newRequestId = () => {
+  isolateId ??= crypto.randomUUID()
+  requests++
+  return `${isolateId}.${requests.toString(36)}`
 }
 
 const newTraceparent = () => {

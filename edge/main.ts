@@ -1,9 +1,8 @@
-import type { Hono } from 'hono'
 import { Fault, problemContentType, problemText } from '#contract/problem.ts'
 import { routes } from '#contract/routes.ts'
 import { createLog } from '#infra/log.ts'
 import { createUpstash } from '#infra/upstash.ts'
-import { createEdge } from './app.ts'
+import { createEdge, type Edge } from './app.ts'
 import { createDataCentreTier } from './cache/data-centre-tier.ts'
 import { createMemoryTier } from './cache/memory-tier.ts'
 import { type Bindings, parseEnvironment } from './environment.ts'
@@ -14,9 +13,9 @@ const upstashTimeoutMs = 150
 const log = createLog({ service: 'edge' }, (line) => console.log(line))
 
 /** Made by the isolate's first request, from bindings that stay the same for its life. */
-let edge: Hono | undefined
+let edge: Edge | undefined
 
-const compose = (bindings: Bindings): Hono => {
+const compose = (bindings: Bindings): Edge => {
   const environment = parseEnvironment(bindings)
   const store = createUpstash({ ...environment.upstash, timeoutMs: upstashTimeoutMs })
   return createEdge({
@@ -33,7 +32,7 @@ export default {
   fetch: async (request, bindings, ctx) => {
     try {
       edge ??= compose(bindings)
-      return await edge.fetch(request, bindings, ctx)
+      return await edge.fetch(request, ctx)
     } catch (error) {
       log.error('the Worker could not start', error)
       const body = problemText(new Fault('internal'), crypto.randomUUID())

@@ -9,8 +9,8 @@ import type { Exchange } from './exchange.ts'
 
 export type PlayerPrincipal = Extract<EdgePrincipal, { kind: 'player' }>
 
-/** Who a bearer token speaks for. @throws Fault `token_invalid`, `token_expired` */
-export type VerifySession = (exchange: Exchange, token: string) => Promise<PlayerPrincipal>
+/** Who an `Authorization` header speaks for. @throws Fault `unauthenticated`, `token_invalid`, `token_expired` */
+export type VerifySession = (exchange: Exchange, authorization: string) => PlayerPrincipal | Promise<PlayerPrincipal>
 
 const claimsSchema = z.object({
   sub: playerIdSchema,
@@ -60,14 +60,8 @@ export const createVerifySession = ({
     }
   }
 
-  return async (exchange, token) => {
-    const known = remembered.get(token)
-    if (known) {
-      if (known.until > Date.now()) return known.principal
-      remembered.delete(token)
-      throw new Fault('token_expired')
-    }
-    const { payload } = await verify(exchange, token).catch((cause: unknown) => {
+  const verifyOnce = async (exchange: Exchange, authorization: string): Promise<PlayerPrincipal> => {
+    const { payload } = await verify(exchange, bearerOf(authorization)).catch((cause: unknown) => {
       if (cause instanceof joseErrors.JWTExpired) throw new Fault('token_expired', { cause })
       if (cause instanceof joseErrors.JOSEError) throw new Fault('token_invalid', { cause })
       throw cause
@@ -77,7 +71,25 @@ export const createVerifySession = ({
     const { sub, sid, epoch, exp } = claims.data
     const principal: PlayerPrincipal = { kind: 'player', playerId: sub, sessionId: sid, epoch }
     if (remembered.size >= rememberedMax) remembered.delete(remembered.keys().next().value ?? '')
-    remembered.set(token, { principal, until: (exp + clockToleranceSeconds) * 1_000 })
+    remembered.set(authorization, { principal, until: (exp + clockToleranceSeconds) * 1_000 })
     return principal
   }
+
+  return (exchange, authorization) => {
+    // By the whole header: to take it apart costs more than all else that a known session needs.
+    const known = remembered.get(authorization)
+    if (!known) return verifyOnce(exchange, authorization)
+    if (known.until > Date.now()) return known.principal
+    remembered.delete(authorization)
+    throw new Fault('token_expired')
+  }
+}
+
+const bearerPattern = /^Bearer ([\x21-\x7e]{1,4096})$/i
+
+/** The token of an `Authorization` header. @throws Fault `unauthenticated` */
+export const bearerOf = (authorization: string): string => {
+  const bearer = bearerPattern.exec(authorization)?.[1]
+  if (!bearer) throw new Fault('unauthenticated', { detail: 'send Authorization: Bearer …' })
+  return bearer
 }

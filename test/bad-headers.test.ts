@@ -84,5 +84,5 @@ test('headers that mean something to the edge or the core have no effect when a 
   }
   const response = await checkedFetch(get('/v1/players/me', headers))
   expect(JSON.parse(await response.text()).id).toBe(cast.player.playerId)
-  expect(response.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
+  expect(response.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}\.[0-9a-z]+$/)
 })

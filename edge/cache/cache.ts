@@ -1,8 +1,8 @@
 import type { DataCentreTier } from './data-centre-tier.ts'
-import type { Entry } from './entry.ts'
+import type { Entry, Reading } from './entry.ts'
 import type { Demand, Flights } from './flights.ts'
 import { isCheckDue, isCurrent, isFresh, isRefreshDue, isUsable, type Lives, livesOf } from './freshness.ts'
-import type { GlobalTier, Known } from './global-tier.ts'
+import type { GlobalTier } from './global-tier.ts'
 import type { MemoryTier } from './memory-tier.ts'
 import { createSteps, type Step } from './steps.ts'
 
@@ -12,7 +12,7 @@ export type Question = Demand & { readonly key: string; readonly tag: string; re
 /** The request that asks. */
 export type Reader = {
   /** Reads from the core. */
-  readonly load: (demand: Demand) => Promise<Entry>
+  readonly load: (demand: Demand) => Promise<Reading>
   /** Keeps work alive after the response is sent. */
   readonly keepAlive: (work: Promise<unknown>) => void
 }
@@ -86,6 +86,7 @@ const ask = async (look: Look): Promise<Found> => {
     return { entry: memory.put(key, near), source: 'data-centre', steps: steps.hit() }
   }
 
+  const askedAt = clock()
   const known = await steps.ask('upstash', () => global.lookUp(key, tag)).catch(() => undefined)
   const stored = known?.entry
   // The core is to answer with no less than this isolate has answered with before.
@@ -95,14 +96,14 @@ const ask = async (look: Look): Promise<Found> => {
   if (stored && known.version !== null && willDo(stored, demand) && isCurrent(stored, lives, clock())) {
     const entry = keepNear(look, stored)
     if (isRefreshDue(stored, lives, { nowMs: clock(), random: random() }))
-      reader.keepAlive(quiet(load(look, demand, known)))
+      reader.keepAlive(quiet(load(look, demand, askedAt)))
     return { entry, source: 'upstash', steps: steps.hit() }
   }
 
   const left = [held, near, stored].filter((entry) => entry !== undefined)
   const forwarded = left.length === 0 ? 'miss' : left.some((entry) => willDo(entry, question)) ? 'stale' : 'request'
   try {
-    const entry = await steps.ask('core', () => load(look, demand, known))
+    const entry = await steps.ask('core', () => load(look, demand, askedAt))
     return { entry, source: 'core', forwarded, steps: steps.hit() }
   } catch (error) {
     const mayServe = (entry: Entry | undefined) =>
@@ -113,13 +114,15 @@ const ask = async (look: Look): Promise<Found> => {
   }
 }
 
-/** Reads from the core once for all who want it now, and keeps the answer in every tier, the far ones behind the response. */
-const load = (look: Look, demand: Demand, known: Known | undefined): Promise<Entry> => {
+/**
+ * Reads from the core once for all who want it now, and keeps the answer in every tier, the far ones behind the response.
+ * `askedAt`: when the versions were looked up that the demand rests on.
+ */
+const load = (look: Look, demand: Demand, askedAt: number): Promise<Entry> => {
   const { loads, global, question, reader } = look
   const { key, tag, lives } = question
   const read = async (): Promise<Entry> => {
-    const answer = await reader.load(demand)
-    const entry = { ...answer, checkedAt: Math.max(answer.checkedAt, known?.askedAt ?? 0) }
+    const entry = { ...(await reader.load(demand)), checkedAt: askedAt }
     // What the core's own database has lost is what there is, and no tier is to believe it newest.
     if (entry.version < demand.floor) return entry
     const newest = keepNear(look, entry)

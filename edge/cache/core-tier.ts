@@ -3,15 +3,14 @@ import { Fault } from '#contract/problem.ts'
 import type { Cells } from '#edge/cells.ts'
 import type { AskCore, CoreAnswer } from '#edge/core.ts'
 import type { Routed } from '#edge/exchange.ts'
-import { type Entry, etagOf } from './entry.ts'
+import { etagOf, type Reading } from './entry.ts'
 import type { Demand } from './flights.ts'
-import { targetOf } from './key.ts'
 
 /**
  * Reads from the core that owns the thing. The answer may be below the demand only where the core's own database is.
  * @throws Fault `unavailable`, `deadline_exceeded` when the core does not say what is there
  */
-export type CoreTier = (exchange: Routed, demand: Demand) => Promise<Entry>
+export type CoreTier = (exchange: Routed, demand: Demand) => Promise<Reading>
 
 /** How long a reader waits for the core, milliseconds. */
 export const coreMaxMs = 2_000
@@ -23,7 +22,7 @@ export const createCoreTier =
     const answer = await askCore(exchange, {
       cell: cells.choose(exchange),
       method: 'GET',
-      target: targetOf(exchange),
+      target: exchange.target,
       // Of a time a replica cannot tell whether it has reached it.
       headers: { [edgeHeaders.floor]: since > 0 ? 'primary' : String(floor) },
       deadlineAt: startedAt + coreMaxMs,
@@ -31,7 +30,7 @@ export const createCoreTier =
     return entryOf(answer, startedAt)
   }
 
-const entryOf = ({ status, headers, text }: CoreAnswer, startedAt: number): Entry => {
+const entryOf = ({ status, headers, text }: CoreAnswer, startedAt: number): Reading => {
   const version = Number(headers.get(edgeHeaders.version) ?? Number.NaN)
   const readAt = Number(headers.get(edgeHeaders.readAt) ?? Number.NaN)
   if ((status !== 200 && status !== 404) || !Number.isSafeInteger(version) || !Number.isSafeInteger(readAt)) {
@@ -43,12 +42,10 @@ const entryOf = ({ status, headers, text }: CoreAnswer, startedAt: number): Entr
   // The body of a 404 is made anew for each request, since it carries the request's id.
   const body = status === 200 ? text : ''
   const now = Date.now()
-  // A core whose clock runs ahead must not make an entry live longer.
-  const storedAt = Math.min(readAt, now)
   return {
     version,
-    storedAt,
-    checkedAt: storedAt,
+    // A core whose clock runs ahead must not make an entry live longer.
+    storedAt: Math.min(readAt, now),
     loadMs: now - startedAt,
     status,
     contentType: headers.get('content-type') ?? '',

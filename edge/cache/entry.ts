@@ -15,8 +15,11 @@ export type Entry = {
   readonly etag: string
 }
 
+/** An answer as the core gave it: when it was checked is for whoever asked to say. */
+export type Reading = Omit<Entry, 'checkedAt'>
+
 /** What is told of an entry beside its body, in one line of its own: JSON in JSON would be escaped at each tier. */
-export const encodeEntry = ({ version, storedAt, loadMs, status, contentType, body }: Entry): string =>
+export const encodeEntry = ({ version, storedAt, loadMs, status, contentType, body }: Reading): string =>
   `${version} ${storedAt} ${loadMs} ${status} ${contentType}\n${body}`
 
 const headPattern = /^(\d{1,16}) (\d{1,16}) (\d{1,9}) (200|404) ([^\n]*)\n/

@@ -7,8 +7,6 @@ export type Known = {
   readonly entry: Entry | undefined
   /** Nothing of the tag below this is the newest; null when nobody told, or the key was lost. */
   readonly version: number | null
-  /** When the question was asked, ms since 1970. */
-  readonly askedAt: number
 }
 
 /** Entries that all data centres share, with the version that each tag has reached. Both methods reject when it fails. */
@@ -38,7 +36,7 @@ export const createGlobalTier = (options: {
     lookUp: async (key, tag) => {
       const askedAt = clock()
       const { entry, version } = await breaker.run(() => store.lookUp(key, tag))
-      return { entry: entry === null ? undefined : decodeEntry(entry, askedAt), version, askedAt }
+      return { entry: entry === null ? undefined : decodeEntry(entry, askedAt), version }
     },
     fill: async (key, tag, { entry, keptMs }) => {
       if (clock() < pausedUntil) return

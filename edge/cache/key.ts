@@ -5,16 +5,7 @@ import type { Routed } from '#edge/exchange.ts'
 const generation = 'e2'
 
 /** The name under which every tier keeps the answer to a request. All callers share it. */
-export const keyOf = (exchange: Routed): string => `${generation}:${targetOf(exchange)}`
+export const keyOf = (exchange: Routed): string => `${generation}:${exchange.target}`
 
 /** The name of the thing that the answer shows; a change of it disqualifies the entry. */
 export const tagOf = ({ params }: Routed, { tag }: Cached): string => fill(tag, params)
-
-/** Path and query from the parsed parameters, never from the raw URL: two spellings of one question share an entry. */
-export const targetOf = ({ route, params, query }: Routed): string => {
-  const path = fill(route.path, params)
-  if (!route.query) return path
-  const search = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]))
-  search.sort()
-  return search.size > 0 ? `${path}?${search}` : path
-}

@@ -1,0 +1,45 @@
+/** What reads of a profile cost by the tier that answers them, the nearest first. */
+export const edgeScenarioNames = [
+  'memory-public',
+  'memory-session',
+  'memory-sessions',
+  'not-modified',
+  'data-centre',
+  'upstash',
+  'miss',
+] as const
+export type EdgeScenarioName = (typeof edgeScenarioNames)[number]
+
+/** The Worker as it is deployed, or one in which a single tier answers. */
+export type EdgeWorker = 'main' | Tier
+
+export type Tier = 'memory' | 'data-centre' | 'upstash' | 'core'
+
+export type EdgeScenario = {
+  readonly worker: EdgeWorker
+  /** Which must answer, as `Cache-Status` tells; the run fails where another does. */
+  readonly tier: Tier
+  /** How many profiles are read, in turn: more than there are connections where no read may join another's question. */
+  readonly players: number
+  /** How many sessions read, in turn. 0: nobody says who they are. */
+  readonly sessions: number
+  /** Whether the reader holds the answer already. */
+  readonly conditional?: true
+}
+
+/** Twice the most connections, and soon made. */
+const many = 1_024
+/** An isolate remembers ten times as many. */
+const sessions = 1_000
+/** All that there are: in a phase hardly one is read twice. */
+const all = 10_000
+
+export const edgeScenarios: Readonly<Record<EdgeScenarioName, EdgeScenario>> = {
+  'memory-public': { worker: 'memory', tier: 'memory', players: 1, sessions: 0 },
+  'memory-session': { worker: 'main', tier: 'memory', players: 1, sessions: 1 },
+  'memory-sessions': { worker: 'main', tier: 'memory', players: 1, sessions },
+  'not-modified': { worker: 'main', tier: 'memory', players: 1, sessions: 1, conditional: true },
+  'data-centre': { worker: 'data-centre', tier: 'data-centre', players: many, sessions: 1 },
+  upstash: { worker: 'upstash', tier: 'upstash', players: many, sessions: 1 },
+  miss: { worker: 'core', tier: 'core', players: all, sessions: 1 },
+}
