@@ -14,6 +14,8 @@ export type Pause = (label: string) => Promise<unknown>
 export type Row = { readonly version: number; readonly value: string | undefined }
 
 const nothing: Row = { version: 0, value: undefined }
+/** A core asks no replica that is further behind. */
+const replicaLagMaxMs = 10_000
 
 /** A database and its replica, with the rules of the core: which of the two answers, and as of when. */
 export const createDatabase = ({ clock, pause }: { readonly clock: () => number; readonly pause: Pause }) => {
@@ -33,12 +35,18 @@ export const createDatabase = ({ clock, pause }: { readonly clock: () => number;
     replicate: () => {
       replica = { rows: new Map(primary), asOf: clock() }
     },
+    /** The primary is lost, and its replica takes its place with what it has. */
+    failOver: () => {
+      primary.clear()
+      for (const [key, row] of replica.rows) primary.set(key, row)
+    },
     /** As a core answers a cached read. */
     read: async (key: string, { floor, since }: Demand): Promise<Entry> => {
       reads++
       await pause(`core is asked for ${key}`)
       const late = replica.rows.get(key)
-      const useReplica = since === 0 && late !== undefined && late.version >= floor
+      const isNear = clock() - replica.asOf <= replicaLagMaxMs
+      const useReplica = isNear && since === 0 && late !== undefined && late.version >= floor
       const { version, value } = useReplica ? late : (primary.get(key) ?? nothing)
       const storedAt = useReplica ? replica.asOf : clock()
       await pause(`core answers ${key} at ${version}`)
@@ -84,15 +92,17 @@ export const createIsolate = (options: {
   readonly store: VersionedStore
   readonly dataCentre: DataCentreTier
   readonly lives: Lives
+  /** How many keys the store may hold; no bound where it is absent. */
+  readonly keysMax?: number
   readonly clock: () => number
   readonly random: () => number
 }) => {
-  const { database, store, dataCentre, lives, clock, random } = options
+  const { database, store, dataCentre, lives, keysMax = Number.MAX_SAFE_INTEGER, clock, random } = options
   const waiting = { maxMs: 10_000, onLate: () => new Error('late') }
   const parts: CacheParts = {
     memory: createMemoryTier(),
     dataCentre,
-    global: createGlobalTier({ store, keysMax: Number.MAX_SAFE_INTEGER, clock }),
+    global: createGlobalTier({ store, keysMax, clock }),
     questions: createFlights(waiting),
     loads: createFlights(waiting),
     clock,

@@ -21,6 +21,10 @@ const refresh = 'test/refresh.test.ts'
 const signature = 'test/edge-signature.test.ts'
 const tokens = 'test/tokens.test.ts'
 const push = 'test/push.test.ts'
+const cache = 'test/cache.test.ts'
+const staleFill = 'test/guarantees/stale-fill.test.ts'
+const replica = 'test/replica.test.ts'
+const upstashContract = 'test/guarantees/upstash-contract.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -262,8 +266,8 @@ const mutants: readonly Mutant[] = [
     testName: 'a new key signs nothing',
   },
   {
-    name: 'version-gate',
-    file: 'edge/cache.ts',
+    name: 'what-a-reader-wrote',
+    file: 'edge/cache/cache.ts',
     find: 'entry.version >= floor && entry.storedAt >= since',
     replace: 'floor >= 0 && entry.storedAt >= since',
     test: 'test/path.test.ts',
@@ -345,6 +349,151 @@ const mutants: readonly Mutant[] = [
   const [row] = await database.statement<RangeAudit>(text, [first, last, most])`,
     test: 'test/audit-ledger.test.ts',
     testName: 'a balance and its entries are seen as of one moment',
+  },
+  {
+    name: 'version-gate',
+    file: 'edge/cache/cache.ts',
+    find: 'held?.version ?? 0, known?.version ?? 0)',
+    replace: 'held?.version ?? 0)',
+    test: staleFill,
+    testName: 'under no schedule',
+  },
+  {
+    name: 'floor-of-a-fill',
+    file: 'edge/cache/cache.ts',
+    find: "steps.ask('core', () => load(look, demand, askedAt))",
+    replace: "steps.ask('core', () => load(look, question, askedAt))",
+    test: staleFill,
+    testName: 'under no schedule',
+  },
+  {
+    name: 'floor-of-a-flight',
+    file: 'edge/cache/flights.ts',
+    find: 'running.demand.floor >= demand.floor && ',
+    replace: '',
+    test: staleFill,
+    testName: 'under no schedule',
+  },
+  {
+    name: 'memory-goes-forward',
+    file: 'edge/cache/memory-tier.ts',
+    find: 'if (known && isNewer(known, entry)) return known',
+    replace: 'void isNewer',
+    test: staleFill,
+    testName: 'under no schedule',
+  },
+  {
+    name: 'missing-version',
+    file: 'edge/cache/cache.ts',
+    find: 'known.version !== null && ',
+    replace: '',
+    test: cache,
+    testName: 'an entry whose version was lost',
+  },
+  {
+    name: 'check-dated-by-its-question',
+    file: 'edge/cache/cache.ts',
+    find: 'checkedAt: askedAt }',
+    replace: 'checkedAt: look.clock() + 1_000 }',
+    test: cache,
+    testName: 'an answer moves',
+  },
+  {
+    name: 'life-of-a-lost-invalidation',
+    file: 'edge/cache/freshness.ts',
+    find: 'nowMs - entry.storedAt < livesOf(entry, lives).staleMs',
+    replace: 'true',
+    test: cache,
+    testName: 'a change of which',
+  },
+  {
+    name: 'life-with-the-core-gone',
+    file: 'edge/cache/freshness.ts',
+    find: 'nowMs - entry.storedAt < livesOf(entry, lives).hardMs',
+    replace: 'true',
+    test: cache,
+    testName: 'with the core gone an entry',
+  },
+  {
+    name: 'superseded-with-the-core-gone',
+    file: 'edge/cache/cache.ts',
+    find: 'entry !== undefined && willDo(entry, demand) && isUsable',
+    replace: 'entry !== undefined && isUsable',
+    test: cache,
+    testName: 'with the core gone nothing',
+  },
+  {
+    name: 'less-than-the-floor',
+    file: 'edge/cache/cache.ts',
+    find: `    if (entry.version < demand.floor) return entry
+`,
+    replace: '',
+    test: cache,
+    testName: 'what a failover has lost',
+  },
+  {
+    name: 'what-is-held-is-a-floor',
+    file: 'edge/cache/cache.ts',
+    find: 'held?.version ?? 0, known',
+    replace: 'known',
+    test: cache,
+    testName: 'what a failover has lost',
+  },
+  {
+    name: 'early-check',
+    file: 'edge/cache/freshness.ts',
+    find: 'elapsedMs - costMs * Math.log(1 - random) >= lifeMs',
+    replace: 'elapsedMs >= lifeMs',
+    test: cache,
+    testName: 'near the end',
+  },
+  {
+    name: 'replica-floor',
+    file: 'core/handler.ts',
+    find: ' || found.answer.version < floor',
+    replace: '',
+    test: replica,
+    testName: 'a floor that the replica has not reached',
+  },
+  {
+    name: 'replica-absent',
+    file: 'core/handler.ts',
+    find: 'found.answer.value === undefined || ',
+    replace: '',
+    test: replica,
+    testName: 'a player whom the replica has not heard of',
+  },
+  {
+    name: 'replica-read-at',
+    file: 'core/replica.ts',
+    find: 'Math.min(seenAt, now.getTime())',
+    replace: 'now.getTime()',
+    test: replica,
+    testName: 'an answer of the replica is never dated',
+  },
+  {
+    name: 'replica-lag-bound',
+    file: 'core/replica.ts',
+    find: ' || now.getTime() - seenAt > lagMaxMs',
+    replace: '',
+    test: replica,
+    testName: 'a replica that is more than ten seconds',
+  },
+  {
+    name: 'sync-token-on-a-lagging-replica',
+    file: 'infra/local/upstash-regions.ts',
+    find: 'replica && applied >= seen',
+    replace: 'replica && seen >= 0',
+    test: upstashContract,
+    testName: 'a reader with a sync token never sees',
+  },
+  {
+    name: 'one-attempt',
+    file: 'infra/upstash.ts',
+    find: 'retry: { retries: 0 },',
+    replace: 'retry: { retries: 1 },',
+    test: upstashContract,
+    testName: 'each method of our adapter is one HTTP request',
   },
 ]
 

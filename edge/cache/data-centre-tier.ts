@@ -26,7 +26,8 @@ export const createDataCentreTier = (options: {
   readonly clock: () => number
 }): DataCentreTier => {
   const { cache, issuer, clock } = options
-  const breaker = createBreaker(clock)
+  const reads = createBreaker(clock)
+  const writes = createBreaker(clock)
   const urlOf = (key: string) => `https://entries.perigee.invalid/${encodeURIComponent(issuer)}/${key}`
 
   const read = async (key: string): Promise<Entry | undefined> => {
@@ -35,14 +36,13 @@ export const createDataCentreTier = (options: {
     return decodeEntry(await response.text(), Number(response.headers.get(checkedAtHeader)))
   }
   return {
-    get: (key) =>
-      breaker.run(() => withTimeLimit(read(key), limitMs, () => new Error(`no answer within ${limitMs} ms`))),
+    get: (key) => reads.run(() => withTimeLimit(read(key), limitMs, () => new Error(`no answer within ${limitMs} ms`))),
     put: (key, entry, keptMs) => {
       const headers = {
         'cache-control': `max-age=${Math.ceil(keptMs / 1_000)}`,
         [checkedAtHeader]: String(entry.checkedAt),
       }
-      return breaker.run(() => cache.put(urlOf(key), new Response(encodeEntry(entry), { headers })))
+      return writes.run(() => cache.put(urlOf(key), new Response(encodeEntry(entry), { headers })))
     },
   }
 }

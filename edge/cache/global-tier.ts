@@ -29,18 +29,20 @@ export const createGlobalTier = (options: {
   readonly clock: () => number
 }): GlobalTier => {
   const { store, keysMax, clock } = options
-  const breaker = createBreaker(clock)
+  // Each its own: fills that get through behind the answers must not hide that look-ups do not.
+  const lookUps = createBreaker(clock)
+  const fills = createBreaker(clock)
   let pausedUntil = 0
 
   return {
     lookUp: async (key, tag) => {
       const askedAt = clock()
-      const { entry, version } = await breaker.run(() => store.lookUp(key, tag))
+      const { entry, version } = await lookUps.run(() => store.lookUp(key, tag))
       return { entry: entry === null ? undefined : decodeEntry(entry, askedAt), version }
     },
     fill: async (key, tag, { entry, keptMs }) => {
       if (clock() < pausedUntil) return
-      const { keys } = await breaker.run(() => store.fill(key, tag, { text: encodeEntry(entry), lifeMs: keptMs }))
+      const { keys } = await fills.run(() => store.fill(key, tag, { text: encodeEntry(entry), lifeMs: keptMs }))
       if (keys > keysMax * fullShare) pausedUntil = clock() + pauseMs
     },
   }
