@@ -7,6 +7,8 @@ export type EdgeBundleOptions = {
   readonly project: string
   /** Takes `main.js`; made where it is absent. */
   readonly folder: string
+  /** Another Worker than that of `wrangler.toml`, by its path in the project; `name.ts` becomes `name.js`. */
+  readonly entry?: string
   readonly logFile?: string
 }
 
@@ -32,11 +34,11 @@ const offline = (folder: string): NodeJS.ProcessEnv => ({
  * Bundles the Worker as a deployment would, assets included, and uploads nothing.
  * @throws Error with what wrangler printed, when it fails or takes more than a minute
  */
-export const bundleEdge = async ({ project, folder, logFile }: EdgeBundleOptions): Promise<EdgeBundle> => {
+export const bundleEdge = async ({ project, folder, entry, logFile }: EdgeBundleOptions): Promise<EdgeBundle> => {
   const printed = await runCommand({
     name: 'wrangler',
     command: process.execPath,
-    args: [wranglerProgram(), 'deploy', '--dry-run', '--outdir', folder],
+    args: [wranglerProgram(), 'deploy', ...(entry === undefined ? [] : [entry]), '--dry-run', '--outdir', folder],
     folder: project,
     // The build command in wrangler.toml says `node`: it must be this one, which runs TypeScript.
     env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}`, ...offline(folder) },

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { createInterface } from 'node:readline'
 import { forget, watch } from './watch.ts'
 
 export type Account = { readonly uid: number; readonly gid: number }
@@ -15,6 +16,8 @@ export type ChildOptions = {
   readonly folder?: string
   /** Takes standard output and standard error; emptied at the start. */
   readonly logFile: string
+  /** Takes standard output instead of the log, line by line; `ignore` lets nobody see it, at no cost to this process. */
+  readonly output?: ((line: string) => void) | 'ignore'
   /** Whom to run as; only root can say. */
   readonly account?: Account
   /** The signal that asks for an orderly end; SIGTERM where it is absent. */
@@ -45,17 +48,18 @@ const pollMs = 25
  * @throws Error where the program cannot be started at all
  */
 export const startChild = async (options: ChildOptions): Promise<Child> => {
-  const { name, command, args, logFile, account, stopSignal = 'SIGTERM' } = options
+  const { name, command, args, logFile, output, account, stopSignal = 'SIGTERM' } = options
   mkdirSync(dirname(logFile), { recursive: true })
   const log = openSync(logFile, 'w', 0o600)
   const started = spawn(command, args, {
     detached: true,
-    stdio: ['ignore', log, log],
+    stdio: ['ignore', output === undefined ? log : output === 'ignore' ? 'ignore' : 'pipe', log],
     env: options.env ?? process.env,
     ...(options.folder === undefined ? {} : { cwd: options.folder }),
     ...(account ?? {}),
   })
   closeSync(log)
+  if (typeof output === 'function' && started.stdout) createInterface(started.stdout).on('line', output)
   const exited = new Promise<Exit>((resolve) => {
     started.once('exit', (code, signal) => resolve({ code, signal }))
   })

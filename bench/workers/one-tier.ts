@@ -1,0 +1,73 @@
+import type { Route } from '#contract/route.ts'
+import { routes } from '#contract/routes.ts'
+import { createEdge, type Edge, type EdgeOptions } from '#edge/app.ts'
+import { createDataCentreTier, type DataCentreTier } from '#edge/cache/data-centre-tier.ts'
+import { createMemoryTier, type MemoryTier } from '#edge/cache/memory-tier.ts'
+import { type Bindings, type Environment, parseEnvironment } from '#edge/environment.ts'
+import { createLog } from '#infra/log.ts'
+import { createUpstash, type VersionedStore } from '#infra/upstash.ts'
+
+/**
+ * Our Worker, composed so that one tier answers every read of a profile. The variable `TIER` says which: `memory` (and anyone
+ * may read), `data-centre`, `upstash` or `core`. What stands before that tier never holds anything.
+ */
+
+/** As in `edge/main.ts`. */
+const upstashTimeoutMs = 150
+/** Longer than any run: an entry that had to be renewed among the reads would be counted with them. */
+const steadyMs = 24 * 3_600_000
+
+const log = createLog({ service: 'edge' }, (line) => console.log(line))
+
+const noMemory: MemoryTier = { get: () => undefined, put: (_, entry) => entry, bytes: () => 0 }
+const noDataCentre: DataCentreTier = { get: async () => undefined, put: async () => {} }
+
+/** Asks and fills as ever, each time for a key that nobody has asked for. */
+const forgetful = (store: VersionedStore): VersionedStore => {
+  let asked = 0
+  const unheardOf = (key: string) => `${key}#${asked++}`
+  return {
+    ...store,
+    lookUp: (key, tag) => store.lookUp(unheardOf(key), tag),
+    fill: (key, tag, entry) => store.fill(unheardOf(key), tag, entry),
+  }
+}
+
+type Parts = Pick<EdgeOptions, 'store' | 'memory' | 'dataCentre'> & { readonly profile: Route }
+
+const partsOf = (tier: string, environment: Environment): Parts => {
+  const store = createUpstash({ ...environment.upstash, timeoutMs: upstashTimeoutMs })
+  const dataCentre = createDataCentreTier({ cache: caches.default, issuer: environment.issuer, clock: Date.now })
+  const { getProfile } = routes
+  const steady = { staleMs: steadyMs, hardMs: steadyMs }
+  const checked: Route = { ...getProfile, delivery: { ...getProfile.delivery, ...steady } }
+  const unchecked: Route = { ...getProfile, delivery: { ...getProfile.delivery, ...steady, freshMs: steadyMs } }
+  switch (tier) {
+    case 'memory':
+      return { store, memory: createMemoryTier(), dataCentre, profile: { ...checked, access: 'public' } }
+    case 'data-centre':
+      return { store, memory: noMemory, dataCentre, profile: unchecked }
+    case 'upstash':
+      return { store, memory: noMemory, dataCentre: noDataCentre, profile: checked }
+    case 'core':
+      return { store: forgetful(store), memory: noMemory, dataCentre: noDataCentre, profile: checked }
+    default:
+      throw new Error(`TIER names no tier: ${tier}`)
+  }
+}
+
+/** Made by the isolate's first request. */
+let edge: Edge | undefined
+
+const compose = (bindings: Bindings & { readonly TIER: string }): Edge => {
+  const environment = parseEnvironment(bindings)
+  const { profile, ...parts } = partsOf(bindings.TIER, environment)
+  return createEdge({ routes: { ...routes, getProfile: profile }, environment, ...parts, log })
+}
+
+export default {
+  fetch: (request, bindings, ctx) => {
+    edge ??= compose(bindings)
+    return edge.fetch(request, ctx)
+  },
+} satisfies ExportedHandler<Bindings & { readonly TIER: string }>
