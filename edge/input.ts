@@ -2,8 +2,8 @@ import { Fault, type InputError, inputErrorsOf } from '#contract/problem.ts'
 import { fill, type Route } from '#contract/route.ts'
 import type { Exchange, Input } from './exchange.ts'
 
-/** Paths that an isolate remembers of each route: what is read often is read under few. */
-const rememberedMax = 5_000
+/** Paths that an isolate remembers of each route, a few hundred bytes each. The first to come is the first to go. */
+const rememberedMax = 10_000
 
 /** Reads what a request asks of a route. @throws Fault `invalid_request` that tells of all faults of the first bad part */
 export type ReadInput = (exchange: Exchange, rawParams: Readonly<Record<string, string>>) => Input
@@ -16,7 +16,7 @@ export const createReadInput = (route: Route): ReadInput => {
     const known = remembered.get(exchange.path)
     if (known) return known
     const input = parseInput(route, rawParams, {})
-    if (remembered.size >= rememberedMax) remembered.clear()
+    if (remembered.size >= rememberedMax) remembered.delete(remembered.keys().next().value ?? '')
     remembered.set(exchange.path, input)
     return input
   }

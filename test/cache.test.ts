@@ -244,6 +244,18 @@ test('of readers at once one asks, and those who want newer do not take what it 
   expect(scene.database.reads()).toBe(2)
 })
 
+test('a reader who wants nothing older than their write joins no question that began before it', async () => {
+  const scene = createScene()
+  scene.database.write('a', 'first')
+  const isolate = scene.isolate()
+  const running = isolate.read('a', { floor: 0, since: 1_002_000 })
+  const version = scene.database.write('a', 'second')
+  const own = await isolate.read('a', { floor: 0, since: 1_001_000 })
+  expect(own).toMatchObject({ source: 'core', entry: { version } })
+  expect(own.collapsed).toBeUndefined()
+  await running
+})
+
 test('a store that is four fifths full gets no entries for ten seconds, and then one that looks', async () => {
   const scene = createScene({ keysMax: 10 })
   const isolate = scene.isolate()
@@ -280,6 +292,20 @@ test('Upstash that fails on end is asked once a second, and says in each answer 
   scene.pass(1_000)
   scene.database.write('last', 'x')
   expect((await isolate.read('last')).steps.map(({ outcome }) => outcome)).toContain('hit')
+})
+
+test('an early check that Upstash does not answer costs the core nothing', async () => {
+  const scene = createScene()
+  scene.database.write('a', 'first')
+  const isolate = scene.isolate()
+  await isolate.read('a')
+  await isolate.idle()
+  scene.faults.store = true
+  scene.draw(0.9)
+  scene.pass(1_999)
+  expect((await isolate.read('a')).source).toBe('memory')
+  await isolate.idle()
+  expect([scene.calls.lookUps, scene.database.reads()]).toEqual([2, 1])
 })
 
 test('a breaker that lets one try through is whole again when that succeeds', async () => {

@@ -117,16 +117,23 @@ const cloneDatabase = async (): Promise<{ url: string; drop: () => Promise<void>
  * Starts a world. Every file starts its own and stops it when it is done.
  * @param options.bus `direct` leaves Pub/Sub out though there is an emulator
  * @param options.replica true for a database on servers of its own, a primary and a replica; costs two seconds
+ * @param options.redisUrl a Redis instead of the one that all files share: what a test does to all of its keys, it does to its own
+ * @param options.upstashReplica true for an Upstash whose reads go to a replica, as far behind as `upstash.faults.lagMs` says
  */
 export const startWorld = async (
-  options: { readonly bus?: 'pubsub' | 'direct'; readonly replica?: boolean } = {},
+  options: {
+    readonly bus?: 'pubsub' | 'direct'
+    readonly replica?: boolean
+    readonly upstashReplica?: boolean
+    readonly redisUrl?: string | undefined
+  } = {},
 ): Promise<World> => {
   const stops: (() => Promise<unknown>)[] = []
   const clock = createClock()
   const logLines: string[] = []
   const masterKeys = newKeys()
   const edgeKeys = newKeys()
-  const redisUrl = inject('redisUrl')
+  const redisUrl = options.redisUrl ?? inject('redisUrl')
   const emulatorHost = options.bus === 'direct' ? null : inject('pubsubEmulatorHost')
 
   const own = options.replica ? await startReplicatedPostgres() : undefined
@@ -142,7 +149,13 @@ export const startWorld = async (
   stops.push(() => sql.end({ timeout: 0 }))
 
   const store = redisUrl ? createRedisStore(redisUrl) : createMemoryStore()
-  const upstash = await startUpstash({ port: 0, token: 'test-token', readOnlyToken: 'test-read-token', store })
+  const upstash = await startUpstash({
+    port: 0,
+    token: 'test-token',
+    readOnlyToken: 'test-read-token',
+    store,
+    ...(options.upstashReplica ? { replica: createMemoryStore() } : {}),
+  })
   stops.push(() => upstash.close())
 
   const edgePort = await freePort()

@@ -24,6 +24,7 @@ const push = 'test/push.test.ts'
 const cache = 'test/cache.test.ts'
 const staleFill = 'test/guarantees/stale-fill.test.ts'
 const replica = 'test/replica.test.ts'
+const readYourWrites = 'test/guarantees/read-your-writes.test.ts'
 const upstashContract = 'test/guarantees/upstash-contract.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
@@ -442,7 +443,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'early-check',
     file: 'edge/cache/freshness.ts',
-    find: 'elapsedMs - costMs * Math.log(1 - random) >= lifeMs',
+    find: 'elapsedMs - Math.min(costMs, lifeMs * costShareMax) * Math.log(1 - random) >= lifeMs',
     replace: 'elapsedMs >= lifeMs',
     test: cache,
     testName: 'near the end',
@@ -494,6 +495,102 @@ const mutants: readonly Mutant[] = [
     replace: 'retry: { retries: 1 },',
     test: upstashContract,
     testName: 'each method of our adapter is one HTTP request',
+  },
+  {
+    name: 'floor-of-the-token',
+    file: 'edge/cache/answer.ts',
+    find: 'floor: versionOf(tag), since }',
+    replace: 'floor: versionOf(tag) * 0, since }',
+    test: readYourWrites,
+    testName: 'who echoes the token',
+  },
+  {
+    name: 'since-means-the-primary',
+    file: 'edge/cache/core-tier.ts',
+    find: "since > 0 ? 'primary' : String(floor)",
+    replace: 'String(since > 0 ? 0 : floor)',
+    test: readYourWrites,
+    testName: 'who echoes the token',
+  },
+  {
+    name: 'many-tags-become-a-time',
+    file: 'edge/consistency.ts',
+    find: '? { since: now + skewMs, moved: [] }',
+    replace: '? { since: 0, moved: [] }',
+    test: readYourWrites,
+    testName: 'who echoes the token',
+  },
+  {
+    name: 'token-of-one-caller',
+    file: 'edge/consistency.ts',
+    find: "const subject = principal.kind === 'player' ? principal.playerId : encodePrincipal(principal)",
+    replace: "const subject = ['anybody', principal, encodePrincipal][0]",
+    test: readYourWrites,
+    testName: 'a token that was altered',
+  },
+  {
+    name: 'token-verified',
+    file: 'edge/consistency.ts',
+    find: 'if (!(await hmac.verify(keyId, bytes, signedText(exchange, payload)))) return undefined',
+    replace: 'void bytes',
+    test: readYourWrites,
+    testName: 'a token that was altered',
+  },
+  {
+    name: 'time-joins-no-question',
+    file: 'edge/cache/flights.ts',
+    find: ' && demand.since === 0',
+    replace: '',
+    test: cache,
+    testName: 'a reader who wants nothing older',
+  },
+  {
+    name: 'flight-outlives-its-leader',
+    file: 'edge/cache/flights.ts',
+    find: 'keepAlive(result.then(land, land))',
+    replace: 'void [keepAlive, result.then(land, land)]',
+    test: 'test/guarantees/stampede.test.ts',
+    testName: 'a reader who asks first and hangs up',
+  },
+  {
+    name: 'breaker-opens',
+    file: 'edge/breaker.ts',
+    find: 'if (failures >= failuresMax) {',
+    replace: 'if (failures < 0) {',
+    test: 'test/guarantees/core-dark.test.ts',
+    testName: 'with a core that takes everything',
+  },
+  {
+    name: 'eviction',
+    file: 'edge/cache/memory-tier.ts',
+    find: 'remove(oldest, old)',
+    replace: 'void [oldest, old]',
+    test: 'test/guarantees/memory-bound.test.ts',
+    testName: 'the memory tier holds no more than its bound of absences',
+  },
+  {
+    name: 'freshness-travels',
+    file: 'edge/cache/data-centre-tier.ts',
+    find: 'Number(response.headers.get(checkedAtHeader))',
+    replace: 'clock()',
+    test: 'test/guarantees/invalidation.test.ts',
+    testName: 'who has read just before a change',
+  },
+  {
+    name: 'key-of-parameters',
+    file: 'edge/cache/key.ts',
+    find: 'exchange.target',
+    replace: 'exchange.route.path',
+    test: 'test/guarantees/cache-privacy.test.ts',
+    testName: 'over many pairs',
+  },
+  {
+    name: 'direct-is-not-stored',
+    file: 'edge/forward.ts',
+    find: "'cache-control': 'no-store'",
+    replace: "'cache-control': 'private'",
+    test: 'test/guarantees/cache-privacy.test.ts',
+    testName: 'every answer of getWallet',
   },
 ]
 

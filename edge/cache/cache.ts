@@ -88,6 +88,9 @@ const ask = async (look: Look): Promise<Found> => {
 
   const askedAt = clock()
   const known = await steps.ask('upstash', () => global.lookUp(key, tag)).catch(() => undefined)
+  // Of an early check nothing depends: what is fresh stays so, and the core is spared.
+  if (!known && held && willDo(held, question) && isFresh(held, lives, clock()))
+    return { entry: held, source: 'memory', steps: steps.taken }
   const stored = known?.entry
   // The core is to answer with no less than this isolate has answered with before.
   const floor = Math.max(question.floor, held?.version ?? 0, known?.version ?? 0)

@@ -34,7 +34,8 @@ export const createFlights = <Result>(waiting: {
   return {
     share: (key, { demand, load, keepAlive }) => {
       const running = flights.get(key)
-      if (running && running.demand.floor >= demand.floor && running.demand.since >= demand.since)
+      // When a load began cannot be compared with a time of another clock: who wants nothing older asks for themselves.
+      if (running && running.demand.floor >= demand.floor && demand.since === 0)
         return { result: withTimeLimit(running.result, waiting.maxMs, waiting.onLate), joined: true }
       const result = load()
       if (flights.size < flightsMax) {

@@ -37,10 +37,13 @@ export const isRefreshDue = (entry: Entry, lives: Lives, { nowMs, random }: Mome
 /** Now, ms since 1970, and a random number of this reader, from 0 to below 1. */
 export type Moment = { readonly nowMs: number; readonly random: number }
 
+/** A load that took longer than this share of a life says more of the load than of its cost. */
+const costShareMax = 0.1
+
 /**
  * XFetch: true with a probability that grows towards the end of a life, by how much it costs to renew what lives. Of many
  * readers one is early, and so no crowd finds the end; a lone reader hardly ever is.
  * @see https://doi.org/10.14778/2757807.2757813
  */
 const isEarly = (elapsedMs: number, lifeMs: number, costMs: number, random: number): boolean =>
-  elapsedMs - costMs * Math.log(1 - random) >= lifeMs
+  elapsedMs - Math.min(costMs, lifeMs * costShareMax) * Math.log(1 - random) >= lifeMs

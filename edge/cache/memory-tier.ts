@@ -11,8 +11,8 @@ export type MemoryTier = {
 
 /** Of an isolate's 128 MB: the rest is for the program, remembered tokens and requests in flight. */
 export const memoryBytesMax = 32 * 1024 * 1024
-/** What an entry takes beside its texts: map node, object, numbers, and the heads of its strings. */
-const overheadBytes = 400
+/** What an entry takes beside its texts: map node, object, numbers, the heads of its strings, and the text that its body is cut from. */
+const overheadBytes = 600
 
 export const createMemoryTier = (bytesMax: number = memoryBytesMax): MemoryTier => {
   // A Map iterates in the order of insertion, so whatever is inserted anew when it is used makes a queue by last use.

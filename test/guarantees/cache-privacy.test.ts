@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { checkedFetch } from './checked-fetch.ts'
-import { type Guise, guisesOf, reads, spell } from './guises.ts'
-import { type SignedIn, startWorld, type World } from './harness.ts'
-import { validCall } from './valid-call.ts'
+import type { Route } from '#contract/route.ts'
+import { checkedFetch } from '#test/checked-fetch.ts'
+import { seed, sized, tell } from '#test/guarantee.ts'
+import { type Guise, guisesOf, reads, spell } from '#test/guises.ts'
+import { type SignedIn, startWorld, type World } from '#test/harness.ts'
+import { requestOf, table, validCall, withHeaders } from '#test/valid-call.ts'
 
-/** `PRIVACY_PAIRS=20000 npx vitest run test/privacy.test.ts` is the long form of guarantee 6. */
-const pairs = Number(process.env.PRIVACY_PAIRS ?? 1_000)
-const seed = Number(process.env.PRIVACY_SEED ?? Date.now() % 2 ** 31)
+const pairs = sized({ short: 1_000, long: 20_000 })
 /** So many that none meets the edge's limit of a caller. */
 const playersCount = 16
 const atOnce = 8
@@ -97,7 +97,7 @@ const expectOwn = (
   }
 }
 
-test(`over ${pairs} pairs of callers nobody is answered with what is another's, however it is asked`, {
+test('over many pairs of callers nobody is answered with what is another’s, however it is asked', {
   timeout: 60_000 + pairs * 60,
 }, async () => {
   const sample = fc.sample(guisesOf(playersCount), { seed, numRuns: pairs })
@@ -130,10 +130,13 @@ test(`over ${pairs} pairs of callers nobody is answered with what is another's, 
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
-  const counts = JSON.stringify(Object.fromEntries([...byStatus].sort()))
-  console.log(
-    `cache-privacy: seed ${seed}, ${pairs} pairs over ${reads.length} routes in ${seconds} s, ${counts}, 0 bodies of another`,
-  )
+  tell('cache-privacy', {
+    pairs,
+    routes: reads.length,
+    ...Object.fromEntries([...byStatus].sort()),
+    'bodies of another': 0,
+    seconds,
+  })
   // Every direct answer was made by the core for this request.
   expect(world.coreRequests() - coreBefore).toBeGreaterThanOrEqual(direct)
   expect(direct).toBeGreaterThan(pairs / 4)
@@ -147,4 +150,32 @@ test('after all of that a plain read is answered as before, to each of them', as
       expect([response.status, await response.text()]).toEqual([200, truths.get(truthKey(name, person))])
     }
   }
+})
+
+/** What may keep an answer, by delivery: nobody, the client that asks again before it uses it, or, for what is public, anyone. */
+const cacheControlOf = ({ delivery, access }: Route): string => {
+  switch (delivery.kind) {
+    case 'cached':
+      return access === 'public' ? 'public, no-cache' : 'private, no-cache'
+    case 'local':
+      return 'asset' in delivery ? 'public, max-age=300' : 'public, max-age=10'
+    default:
+      return 'no-store'
+  }
+}
+
+test.each(table)('every answer of %s says who may keep it, and a refusal is kept by nobody', async (name, route) => {
+  const player = people[0] ?? expect.fail('there are people')
+  const call = validCall({ world, player }, name)
+  const answer = await fetch(requestOf(world.edgeUrl, call))
+  expect([answer.status, answer.headers.get('cache-control')]).toEqual([route.status, cacheControlOf(route)])
+
+  const stranger = withHeaders(call, { authorization: undefined, 'x-api-key': undefined })
+  const refusal = await fetch(requestOf(world.edgeUrl, stranger))
+  const isOpen = route.access === 'public'
+  expect(refusal.status).toBe(isOpen ? route.status : 401)
+  expect(refusal.headers.get('cache-control')).toBe(isOpen ? cacheControlOf(route) : 'no-store')
+
+  const misspelt = await fetch(new Request(requestOf(world.edgeUrl, call), { method: 'OPTIONS' }))
+  expect([misspelt.status, misspelt.headers.get('cache-control')]).toEqual([405, 'no-store'])
 })

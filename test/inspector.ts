@@ -1,0 +1,50 @@
+import * as z from 'zod'
+import { withTimeLimit } from '#edge/time-limit.ts'
+
+const answerMaxMs = 10_000
+const wakeEveryMs = 50
+const usageSchema = z.looseObject({ usedSize: z.number(), backingStorageSize: z.number() })
+const messageSchema = z.looseObject({ id: z.number().optional(), result: z.unknown().optional() })
+
+/**
+ * What an isolate's heap and buffers hold once everything that is garbage was collected, bytes: V8 is asked over workerd's
+ * inspector. A session that stays open would be told of every line that the
+ * Worker writes, so each question has its own.
+ * @param inspector the address at which workerd serves it
+ * @param target the isolate, by the name of its service
+ * @param wake sends the isolate a request: it looks at what the inspector was asked only when it runs
+ * @throws Error when no inspector answers
+ * @see https://chromedevtools.github.io/devtools-protocol/v8/Runtime/#method-getHeapUsage
+ */
+export const heapBytesOf = async (
+  { inspector, target }: { readonly inspector: string; readonly target: string },
+  wake: () => Promise<unknown>,
+): Promise<number> => {
+  const socket = new WebSocket(`ws://${inspector}/${target}`)
+  const waiting = new Map<number, PromiseWithResolvers<unknown>>()
+  let last = 0
+  socket.addEventListener('message', ({ data }) => {
+    const { id = 0, result } = messageSchema.parse(JSON.parse(String(data)))
+    waiting.get(id)?.resolve(result)
+  })
+  const call = async (method: string): Promise<unknown> => {
+    const answer = Promise.withResolvers<unknown>()
+    waiting.set(++last, answer)
+    socket.send(JSON.stringify({ id: last, method }))
+    const waking = setInterval(() => void wake(), wakeEveryMs)
+    const onLate = () => new Error(`the inspector did not answer ${method}`)
+    return withTimeLimit(answer.promise, answerMaxMs, onLate).finally(() => clearInterval(waking))
+  }
+  try {
+    await new Promise((resolve, reject) => {
+      socket.addEventListener('open', resolve)
+      socket.addEventListener('error', () => reject(new Error(`no inspector answers at ${inspector}`)))
+    })
+    await call('HeapProfiler.enable')
+    await call('HeapProfiler.collectGarbage')
+    const { usedSize, backingStorageSize } = usageSchema.parse(await call('Runtime.getHeapUsage'))
+    return usedSize + backingStorageSize
+  } finally {
+    socket.close()
+  }
+}
