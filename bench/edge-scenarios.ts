@@ -4,14 +4,16 @@ export const edgeScenarioNames = [
   'memory-session',
   'memory-sessions',
   'not-modified',
+  'memory-narrow',
+  'memory-wide',
   'data-centre',
   'upstash',
   'miss',
 ] as const
 export type EdgeScenarioName = (typeof edgeScenarioNames)[number]
 
-/** The Worker as it is deployed, or one in which a single tier answers. */
-export type EdgeWorker = 'main' | Tier
+/** The Worker as it is deployed, or one in which a single tier answers; `steady-memory` asks nobody whether it still holds. */
+export type EdgeWorker = 'main' | 'steady-memory' | Tier
 
 export type Tier = 'memory' | 'data-centre' | 'upstash' | 'core'
 
@@ -39,6 +41,8 @@ export const edgeScenarios: Readonly<Record<EdgeScenarioName, EdgeScenario>> = {
   'memory-session': { worker: 'main', tier: 'memory', players: 1, sessions: 1 },
   'memory-sessions': { worker: 'main', tier: 'memory', players: 1, sessions },
   'not-modified': { worker: 'main', tier: 'memory', players: 1, sessions: 1, conditional: true },
+  'memory-narrow': { worker: 'steady-memory', tier: 'memory', players: all / 100, sessions: 1 },
+  'memory-wide': { worker: 'steady-memory', tier: 'memory', players: all, sessions: 1 },
   'data-centre': { worker: 'data-centre', tier: 'data-centre', players: many, sessions: 1 },
   upstash: { worker: 'upstash', tier: 'upstash', players: many, sessions: 1 },
   miss: { worker: 'core', tier: 'core', players: all, sessions: 1 },

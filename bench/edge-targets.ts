@@ -9,6 +9,7 @@ const extraMicrosecondsMax = 30
 const throughputShareMin = 0.7
 const throughputShareGoal = 0.8
 const latencyFactorMax = 1.5
+const wideFactorMax = 1.1
 /** Keys are fetched anew in the middle of a phase, once in some seconds; and what is under way when it ends. */
 const countTolerance = 0.01
 
@@ -54,6 +55,12 @@ export const judgeEdge = (rows: readonly Row[]): Verdict[] => {
       other: otherAtRate?.p99Ms,
       tell: (a, b) => `${a.toFixed(2)} ms and ${b.toFixed(2)} ms, ${(a / b).toFixed(2)} x`,
       met: (a, b) => a <= latencyFactorMax * b,
+    }),
+    verdict('CPU of a hit grows by less than 10 % when a hundred times as many things are read', {
+      own: closed('memory-wide', perigee)?.cpu.server,
+      other: closed('memory-narrow', perigee)?.cpu.server,
+      tell: (a, b) => `${a.toFixed(0)} us and ${b.toFixed(0)} us, ${(a / b).toFixed(2)} x`,
+      met: (a, b) => a < wideFactorMax * b,
     }),
     countVerdict('a hit in Upstash is one request to it, and none to the core', closed('upstash', perigee), {
       upstashRequests: 1,

@@ -148,6 +148,6 @@ export const encodeMoved = (moved: readonly { readonly tag: string; readonly ver
 /** The inverse of `encodeMoved`; parts that do not parse are left out. */
 export const parseMoved = (text: string): { tag: string; version: number }[] =>
   text.split(',').flatMap((part) => {
-    const [, tag, version] = /^([^=,]+)=(\d{1,16})$/.exec(part) ?? []
+    const [, tag, version] = /^([!-+\--<>-~]{1,200})=(\d{1,16})$/.exec(part) ?? []
     return tag && version ? [{ tag, version: Number(version) }] : []
   })

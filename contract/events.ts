@@ -57,5 +57,9 @@ export type EventType = keyof typeof events
 export type EventData<Type extends EventType> = z.infer<(typeof events)[Type]['data']>
 
 /** A tag and the version that it moved to. Versions only grow, also over deletion: `greatest(version + 1, now in ms)`. */
-export const movedSchema = z.object({ tag: z.string(), version: z.int().nonnegative() })
+export const movedSchema = z.object({
+  /** Printable ASCII but `=` and `,`, as it travels in headers. */
+  tag: z.string().regex(/^[!-+\--<>-~]{1,200}$/),
+  version: z.int().nonnegative(),
+})
 export type Moved = z.infer<typeof movedSchema>

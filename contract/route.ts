@@ -84,6 +84,11 @@ type Check<R extends Route> =
         ? never
         : { 'tag names no path parameter': Exclude<NamesIn<Tag>, NamesIn<R['path']>> }
       : never)
+  | (R['delivery'] extends Cached
+      ? R extends { method: 'GET'; access: 'public' | 'client' | 'player'; cell: 'target' | 'nearest' | 'control' }
+        ? never
+        : { 'cached is for GET, for whom the edge itself can tell, and the same whoever asks': R['path'] }
+      : never)
 
 /** A route as plain data. A parameter without a schema, or a tag over a parameter that the path lacks, does not compile. */
 export const defineRoute = <const R extends Route>(route: R & ([Check<R>] extends [never] ? unknown : Check<R>)): R =>

@@ -6,13 +6,13 @@ import type { Log } from '#infra/log.ts'
 import type { VersionedStore } from '#infra/upstash.ts'
 import type { Answer } from './answer.ts'
 import { composeCached } from './cache/compose.ts'
-import type { DataCentreTier } from './cache/data-centre-tier.ts'
 import type { MemoryTier } from './cache/memory-tier.ts'
 import { type Callers, createCallers } from './caller.ts'
 import { createCells } from './cells.ts'
 import { createConsistency } from './consistency.ts'
 import { createAskCore } from './core.ts'
 import { answerPreflight, isPreflight, setCors } from './cors.ts'
+import type { DataCentre } from './data-centre.ts'
 import { createDocuments } from './document.ts'
 import type { Environment } from './environment.ts'
 import { checkHeaders, createExchange, type Exchange, type Routed } from './exchange.ts'
@@ -30,7 +30,7 @@ export type EdgeOptions = {
   readonly environment: Environment
   readonly store: VersionedStore
   readonly memory: MemoryTier
-  readonly dataCentre: DataCentreTier
+  readonly dataCentre: DataCentre
   readonly log: Log
 }
 
@@ -49,7 +49,7 @@ export const createEdge = (options: EdgeOptions): Edge => {
   const hmac = createHmac(environment.edgeKeys)
   const cells = createCells(environment.cells, environment.controlCell)
   const askCore = createAskCore({ cells, hmac })
-  const documents = createDocuments({ askCore, cells })
+  const documents = createDocuments({ askCore, cells, dataCentre: options.dataCentre })
   const callers = createCallers({
     documents,
     verifySession: createVerifySession({ documents, issuer: environment.issuer }),

@@ -4,7 +4,9 @@ import { Fault } from '#contract/problem.ts'
 import type { DocumentName } from '#contract/route.ts'
 import type { Cells } from './cells.ts'
 import type { AskCore } from './core.ts'
+import type { DataCentre } from './data-centre.ts'
 import type { Exchange } from './exchange.ts'
+import { createFlights } from './flights.ts'
 
 /** The documents that the core publishes, parsed, and the text of each. */
 export type Documents = {
@@ -22,12 +24,14 @@ const schemas: { [Name in DocumentName]: z.ZodType<ValueOf[Name]> } = { jwks: jw
 /** Younger than this nobody asks for a newer one: how long a new or a revoked key takes to be known. */
 const freshMs = 10_000
 /** Older than this a request waits for the newer one, instead of letting it be fetched behind its back. */
-const waitMs = 60_000
+const waitMs = 20_000
 /** A last good document is kept in the data centre for this long, for isolates that start while the core is gone. */
-const keptSeconds = 86_400
+const keptMs = 86_400_000
 /** After a fetch that failed nobody tries again for this long, as long as there is a document to go on with. */
 const retryMs = 1_000
 const fetchBudgetMs = 2_000
+/** Who joins another's load waits for data centre and core. */
+const waitMaxMs = 2 * fetchBudgetMs
 
 type Held<Name extends DocumentName> = Document<Name> & { readonly fetchedAt: number }
 
@@ -38,13 +42,15 @@ type Held<Name extends DocumentName> = Document<Name> & { readonly fetchedAt: nu
 export const createDocuments = ({
   askCore,
   cells,
+  dataCentre,
 }: {
   readonly askCore: AskCore
   readonly cells: Cells
+  readonly dataCentre: DataCentre
 }): Documents => {
   const held: { [Name in DocumentName]?: Held<Name> } = {}
   const failedAt: { [Name in DocumentName]?: number } = {}
-  const refreshing: { [Name in DocumentName]?: Promise<Held<Name>> } = {}
+  const loads = createFlights<Held<DocumentName>>({ maxMs: waitMaxMs, onLate: () => new Fault('deadline_exceeded') })
 
   const hold = <Name extends DocumentName>(name: Name, document: Held<Name>): Held<Name> => {
     // Indexed by its own name, the mapped type takes and gives the document of that name.
@@ -53,12 +59,13 @@ export const createDocuments = ({
   }
 
   const load = async <Name extends DocumentName>(name: Name, exchange: Exchange): Promise<Held<Name>> => {
-    const kept = await readKept(name)
+    const kept = await readKept(dataCentre, name)
     if (kept && kept.fetchedAt + freshMs > Date.now()) return hold(name, kept)
     try {
       const text = await fetchDocument(askCore, cells, { exchange, name })
       const document = hold(name, parse(name, text, Date.now()))
-      exchange.defer(keep(name, document))
+      const { text: kept, fetchedAt: at } = document
+      exchange.defer(dataCentre.write(keptName(name), { text: kept, at }, keptMs).catch(() => {}))
       return document
     } catch (error) {
       failedAt[name] = Date.now()
@@ -67,13 +74,14 @@ export const createDocuments = ({
     }
   }
 
-  const refresh = <Name extends DocumentName>(name: Name, exchange: Exchange): Promise<Held<Name>> => {
-    const running = refreshing[name] as Promise<Held<Name>> | undefined
-    if (running) return running
-    const flight = load(name, exchange).finally(() => delete refreshing[name])
-    Object.assign(refreshing, { [name]: flight })
-    exchange.defer(flight.catch(() => {}))
-    return flight
+  const refresh = async <Name extends DocumentName>(name: Name, exchange: Exchange): Promise<Held<Name>> => {
+    const { result } = loads.share(name, {
+      demand: { floor: 0, since: 0 },
+      load: () => load(name, exchange),
+      keepAlive: (work) => exchange.defer(work.catch(() => {})),
+    })
+    // Under a document's own name there are loads of that document alone.
+    return (await result) as Held<Name>
   }
 
   const getWithin = async <Name extends DocumentName>(
@@ -86,8 +94,8 @@ export const createDocuments = ({
     const age = Date.now() - known.fetchedAt
     if (age < freshMs && age < acceptMs) return known
     if (Date.now() - (failedAt[name] ?? 0) < retryMs) return known
-    const newer = refresh(name, exchange)
-    return age < acceptMs ? known : newer.catch(() => known)
+    const newer = refresh(name, exchange).catch(() => known)
+    return age < acceptMs ? known : newer
   }
 
   return {
@@ -122,19 +130,16 @@ const parse = <Name extends DocumentName>(name: Name, text: string, fetchedAt: n
   fetchedAt,
 })
 
-const keptUrl = (name: DocumentName) => `https://documents.perigee.invalid/${name}`
+const keptName = (name: DocumentName) => `documents/${name}`
 
-const readKept = async <Name extends DocumentName>(name: Name): Promise<Held<Name> | undefined> => {
+const readKept = async <Name extends DocumentName>(
+  dataCentre: DataCentre,
+  name: Name,
+): Promise<Held<Name> | undefined> => {
   try {
-    const response = await caches.default.match(keptUrl(name))
-    if (!response) return undefined
-    return parse(name, await response.text(), Number(response.headers.get('perigee-fetched-at')))
+    const kept = await dataCentre.read(keptName(name))
+    return kept && parse(name, kept.text, kept.at)
   } catch {
     return undefined
   }
-}
-
-const keep = <Name extends DocumentName>(name: Name, { text, fetchedAt }: Held<Name>): Promise<void> => {
-  const headers = { 'cache-control': `max-age=${keptSeconds}`, 'perigee-fetched-at': String(fetchedAt) }
-  return caches.default.put(keptUrl(name), new Response(text, { headers }))
 }

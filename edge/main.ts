@@ -3,12 +3,14 @@ import { routes } from '#contract/routes.ts'
 import { createLog } from '#infra/log.ts'
 import { createUpstash } from '#infra/upstash.ts'
 import { createEdge, type Edge } from './app.ts'
-import { createDataCentreTier } from './cache/data-centre-tier.ts'
 import { createMemoryTier } from './cache/memory-tier.ts'
+import { createDataCentre } from './data-centre.ts'
 import { type Bindings, parseEnvironment } from './environment.ts'
 
 /** A tier that is slower than this is skipped: the core is about as near. */
 const upstashTimeoutMs = 150
+/** Nobody waits for a fill, and the region that takes writes may be far. */
+const upstashWriteTimeoutMs = 2_000
 
 const log = createLog({ service: 'edge' }, (line) => console.log(line))
 
@@ -17,13 +19,17 @@ let edge: Edge | undefined
 
 const compose = (bindings: Bindings): Edge => {
   const environment = parseEnvironment(bindings)
-  const store = createUpstash({ ...environment.upstash, timeoutMs: upstashTimeoutMs })
+  const store = createUpstash({
+    ...environment.upstash,
+    timeoutMs: upstashTimeoutMs,
+    writeTimeoutMs: upstashWriteTimeoutMs,
+  })
   return createEdge({
     routes,
     environment,
     store,
     memory: createMemoryTier(),
-    dataCentre: createDataCentreTier({ cache: caches.default, issuer: environment.issuer, clock: Date.now }),
+    dataCentre: createDataCentre({ cache: caches.default, issuer: environment.issuer, clock: Date.now }),
     log,
   })
 }

@@ -1,11 +1,9 @@
 import type { Log } from '#infra/log.ts'
 import type { Exchange } from './exchange.ts'
+import { createTally } from './tally.ts'
 
 /** How a request went, beside what its exchange knows. */
 export type Outcome = { readonly route: string; readonly status: number }
-
-/** Answers from memory are told by their number, once in this time at the most. */
-const tellMs = 1_000
 
 /**
  * The one line that a request leaves: who, what, how it went; never a token, a key or a body.
@@ -15,17 +13,7 @@ const tellMs = 1_000
  * all the same.
  */
 export const createRequestLog = (log: Log, clock: () => number): ((exchange: Exchange, outcome: Outcome) => void) => {
-  let hits = new Map<string, number>()
-  let toldAt = 0
-
-  const count = (route: string) => {
-    hits.set(route, (hits.get(route) ?? 0) + 1)
-    if (clock() - toldAt < tellMs) return
-    for (const [name, requests] of hits) log.info('answers from memory', { route: name, requests })
-    hits = new Map()
-    toldAt = clock()
-  }
-
+  const count = createTally(log, 'answers from memory', clock)
   return (exchange, { route, status }) => {
     if (exchange.fromMemory && !exchange.traced) return count(route)
     log.info('request', {

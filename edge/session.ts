@@ -24,9 +24,11 @@ const claimsSchema = z.object({
 const clockToleranceSeconds = 5
 /** Tokens that an isolate remembers, about a kilobyte each. */
 const rememberedMax = 10_000
+/** After this a token is verified anew: the key that signed it may have been withdrawn. */
+const rememberedMs = 60_000
 
 /**
- * Verifies ES256 access tokens against the JWKS document, each token once: a verified one is remembered until it expires. A
+ * Verifies ES256 access tokens against the JWKS document, each token once a minute. A
  * token of an unknown key makes the isolate ask for newer keys, at most once in ten seconds.
  */
 export const createVerifySession = ({
@@ -71,17 +73,17 @@ export const createVerifySession = ({
     const { sub, sid, epoch, exp } = claims.data
     const principal: PlayerPrincipal = { kind: 'player', playerId: sub, sessionId: sid, epoch }
     if (remembered.size >= rememberedMax) remembered.delete(remembered.keys().next().value ?? '')
-    remembered.set(authorization, { principal, until: (exp + clockToleranceSeconds) * 1_000 })
+    const expiresAt = (exp + clockToleranceSeconds) * 1_000
+    remembered.set(authorization, { principal, until: Math.min(expiresAt, Date.now() + rememberedMs) })
     return principal
   }
 
   return (exchange, authorization) => {
     // By the whole header: to take it apart costs more than all else that a known session needs.
     const known = remembered.get(authorization)
-    if (!known) return verifyOnce(exchange, authorization)
-    if (known.until > Date.now()) return known.principal
+    if (known && known.until > Date.now()) return known.principal
     remembered.delete(authorization)
-    throw new Fault('token_expired')
+    return verifyOnce(exchange, authorization)
   }
 }
 

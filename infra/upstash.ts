@@ -37,16 +37,24 @@ export const createUpstash = (options: {
   readonly url: string
   readonly token: string
   readonly timeoutMs: number
+  /** For what writes; as `timeoutMs` where it is absent. */
+  readonly writeTimeoutMs?: number
 }): VersionedStore => {
-  const redis = new Redis({
-    url: options.url,
-    token: options.token,
-    retry: { retries: 0 },
-    signal: () => AbortSignal.timeout(options.timeoutMs),
-    automaticDeserialization: false,
-    responseEncoding: false,
-    enableTelemetry: false,
-  })
+  const { url, token, timeoutMs, writeTimeoutMs = timeoutMs } = options
+  const connect = (limitMs: number) =>
+    new Redis({
+      url,
+      token,
+      retry: { retries: 0 },
+      signal: () => AbortSignal.timeout(limitMs),
+      automaticDeserialization: false,
+      responseEncoding: false,
+      enableTelemetry: false,
+      // A fill's sync token would make the next look-up of this client wait for the replica; versions tell what is new.
+      readYourWrites: false,
+    })
+  const redis = connect(timeoutMs)
+  const writing = connect(writeTimeoutMs)
   return {
     lookUp: async (key, tag) => {
       const [entry, version] = await redis
@@ -57,7 +65,7 @@ export const createUpstash = (options: {
       return { entry, version: version === null ? null : Number(version) }
     },
     fill: async (key, tag, entry) => {
-      const pipeline = redis.pipeline().set(key, entry.text, { px: entry.lifeMs })
+      const pipeline = writing.pipeline().set(key, entry.text, { px: entry.lifeMs })
       // Of what Upstash tells of its size this is the one figure that its client knows a command for; of INFO it documents no
       // fields.
       const answers = await raiseIn(pipeline, tag).dbsize().exec<unknown[]>()
@@ -65,7 +73,7 @@ export const createUpstash = (options: {
     },
     raise: async (tags) => {
       if (tags.length === 0) return
-      await tags.reduce(raiseIn, redis.pipeline()).exec()
+      await tags.reduce(raiseIn, writing.pipeline()).exec()
     },
     ping: async () => {
       await redis.ping()

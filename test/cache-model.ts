@@ -1,10 +1,10 @@
 import { type CacheParts, createCache, type Found, type Reader } from '#edge/cache/cache.ts'
 import type { DataCentreTier } from '#edge/cache/data-centre-tier.ts'
 import { type Entry, etagOf } from '#edge/cache/entry.ts'
-import { createFlights, type Demand } from '#edge/cache/flights.ts'
 import type { Lives } from '#edge/cache/freshness.ts'
 import { createGlobalTier } from '#edge/cache/global-tier.ts'
 import { createMemoryTier } from '#edge/cache/memory-tier.ts'
+import { createFlights, type Demand } from '#edge/flights.ts'
 import type { VersionedStore } from '#infra/upstash.ts'
 
 /** Lets time pass between two steps of something, as its maker says. */
@@ -21,10 +21,11 @@ const replicaLagMaxMs = 10_000
 export const createDatabase = ({ clock, pause }: { readonly clock: () => number; readonly pause: Pause }) => {
   const primary = new Map<string, Row>()
   let replica = { rows: new Map<string, Row>(), asOf: clock() }
-  let reads = 0
+  const reads = new Map<string, number>()
 
   return {
-    reads: () => reads,
+    /** How often a core was asked for what is, or ever was, there. */
+    reads: () => [...reads].reduce((sum, [key, count]) => sum + (primary.has(key) ? count : 0), 0),
     current: (key: string): Row => primary.get(key) ?? nothing,
     /** Writes, or deletes, and answers with the version that this moved the thing to. */
     write: (key: string, value: string | undefined): number => {
@@ -42,7 +43,7 @@ export const createDatabase = ({ clock, pause }: { readonly clock: () => number;
     },
     /** As a core answers a cached read. */
     read: async (key: string, { floor, since }: Demand): Promise<Entry> => {
-      reads++
+      reads.set(key, (reads.get(key) ?? 0) + 1)
       await pause(`core is asked for ${key}`)
       const late = replica.rows.get(key)
       const isNear = clock() - replica.asOf <= replicaLagMaxMs
@@ -99,12 +100,14 @@ export const createIsolate = (options: {
 }) => {
   const { database, store, dataCentre, lives, keysMax = Number.MAX_SAFE_INTEGER, clock, random } = options
   const waiting = { maxMs: 10_000, onLate: () => new Error('late') }
+  const failures: string[] = []
   const parts: CacheParts = {
     memory: createMemoryTier(),
     dataCentre,
     global: createGlobalTier({ store, keysMax, clock }),
     questions: createFlights(waiting),
     loads: createFlights(waiting),
+    countFailure: (of) => failures.push(of),
     clock,
     random,
   }
@@ -115,6 +118,8 @@ export const createIsolate = (options: {
     void work.finally(() => behind.delete(work))
   }
   return {
+    /** What failed behind the answers. */
+    failures,
     read: async (key: string, demand: Demand = { floor: 0, since: 0 }): Promise<Found> =>
       cache({ key, tag: key, lives, ...demand }, { load: (asked) => database.read(key, asked), keepAlive }),
     /** Resolves when nothing goes on behind the answers. */

@@ -354,8 +354,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'version-gate',
     file: 'edge/cache/cache.ts',
-    find: 'held?.version ?? 0, known?.version ?? 0)',
-    replace: 'held?.version ?? 0)',
+    find: 'Math.max(least.floor, known?.version ?? 0)',
+    replace: 'least.floor',
     test: staleFill,
     testName: 'under no schedule',
   },
@@ -369,7 +369,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'floor-of-a-flight',
-    file: 'edge/cache/flights.ts',
+    file: 'edge/flights.ts',
     find: 'running.demand.floor >= demand.floor && ',
     replace: '',
     test: staleFill,
@@ -435,8 +435,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'what-is-held-is-a-floor',
     file: 'edge/cache/cache.ts',
-    find: 'held?.version ?? 0, known',
-    replace: 'known',
+    find: 'Math.max(question.floor, memory.floorOf(key))',
+    replace: 'question.floor',
     test: cache,
     testName: 'what a failover has lost',
   },
@@ -538,7 +538,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'time-joins-no-question',
-    file: 'edge/cache/flights.ts',
+    file: 'edge/flights.ts',
     find: ' && demand.since === 0',
     replace: '',
     test: cache,
@@ -546,7 +546,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'flight-outlives-its-leader',
-    file: 'edge/cache/flights.ts',
+    file: 'edge/flights.ts',
     find: 'keepAlive(result.then(land, land))',
     replace: 'void [keepAlive, result.then(land, land)]',
     test: 'test/guarantees/stampede.test.ts',
@@ -570,8 +570,8 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'freshness-travels',
-    file: 'edge/cache/data-centre-tier.ts',
-    find: 'Number(response.headers.get(checkedAtHeader))',
+    file: 'edge/data-centre.ts',
+    find: 'Number(response.headers.get(atHeader))',
     replace: 'clock()',
     test: 'test/guarantees/invalidation.test.ts',
     testName: 'who has read just before a change',
@@ -591,6 +591,30 @@ const mutants: readonly Mutant[] = [
     replace: "'cache-control': 'private'",
     test: 'test/guarantees/cache-privacy.test.ts',
     testName: 'every answer of getWallet',
+  },
+  {
+    name: 'what-was-heard',
+    file: 'edge/cache/cache.ts',
+    find: '  memory.supersede(key, known?.version ?? 0)',
+    replace: '',
+    test: cache,
+    testName: 'what an isolate has heard',
+  },
+  {
+    name: 'near-and-held',
+    file: 'edge/cache/cache.ts',
+    find: 'willDo(near, least)',
+    replace: 'willDo(near, question)',
+    test: cache,
+    testName: 'an isolate that holds what a failover',
+  },
+  {
+    name: 'late-flights-land',
+    file: 'edge/flights.ts',
+    find: '    land(key, flight)\n    return',
+    replace: '    return',
+    test: cache,
+    testName: 'a load that never ends',
   },
 ]
 

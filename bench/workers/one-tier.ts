@@ -1,15 +1,15 @@
 import type { Route } from '#contract/route.ts'
 import { routes } from '#contract/routes.ts'
 import { createEdge, type Edge, type EdgeOptions } from '#edge/app.ts'
-import { createDataCentreTier, type DataCentreTier } from '#edge/cache/data-centre-tier.ts'
 import { createMemoryTier, type MemoryTier } from '#edge/cache/memory-tier.ts'
+import { createDataCentre, type DataCentre } from '#edge/data-centre.ts'
 import { type Bindings, type Environment, parseEnvironment } from '#edge/environment.ts'
 import { createLog } from '#infra/log.ts'
 import { createUpstash, type VersionedStore } from '#infra/upstash.ts'
 
 /**
  * Our Worker, composed so that one tier answers every read of a profile. The variable `TIER` says which: `memory` (and anyone
- * may read), `data-centre`, `upstash` or `core`. What stands before that tier never holds anything.
+ * may read), `steady-memory`, `data-centre`, `upstash` or `core`. What stands before that tier never holds anything.
  */
 
 /** As in `edge/main.ts`. */
@@ -19,8 +19,14 @@ const steadyMs = 24 * 3_600_000
 
 const log = createLog({ service: 'edge' }, (line) => console.log(line))
 
-const noMemory: MemoryTier = { get: () => undefined, put: (_, entry) => entry, bytes: () => 0 }
-const noDataCentre: DataCentreTier = { get: async () => undefined, put: async () => {} }
+const noMemory: MemoryTier = {
+  get: () => undefined,
+  put: (_, entry) => entry,
+  floorOf: () => 0,
+  supersede: () => {},
+  bytes: () => 0,
+}
+const noDataCentre: DataCentre = { read: async () => undefined, write: async () => {} }
 
 /** Asks and fills as ever, each time for a key that nobody has asked for. */
 const forgetful = (store: VersionedStore): VersionedStore => {
@@ -37,7 +43,7 @@ type Parts = Pick<EdgeOptions, 'store' | 'memory' | 'dataCentre'> & { readonly p
 
 const partsOf = (tier: string, environment: Environment): Parts => {
   const store = createUpstash({ ...environment.upstash, timeoutMs: upstashTimeoutMs })
-  const dataCentre = createDataCentreTier({ cache: caches.default, issuer: environment.issuer, clock: Date.now })
+  const dataCentre = createDataCentre({ cache: caches.default, issuer: environment.issuer, clock: Date.now })
   const { getProfile } = routes
   const steady = { staleMs: steadyMs, hardMs: steadyMs }
   const checked: Route = { ...getProfile, delivery: { ...getProfile.delivery, ...steady } }
@@ -45,6 +51,8 @@ const partsOf = (tier: string, environment: Environment): Parts => {
   switch (tier) {
     case 'memory':
       return { store, memory: createMemoryTier(), dataCentre, profile: { ...checked, access: 'public' } }
+    case 'steady-memory':
+      return { store, memory: createMemoryTier(), dataCentre, profile: unchecked }
     case 'data-centre':
       return { store, memory: noMemory, dataCentre, profile: unchecked }
     case 'upstash':

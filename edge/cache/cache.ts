@@ -1,6 +1,6 @@
+import type { Demand, Flights } from '#edge/flights.ts'
 import type { DataCentreTier } from './data-centre-tier.ts'
 import type { Entry, Reading } from './entry.ts'
-import type { Demand, Flights } from './flights.ts'
 import { isCheckDue, isCurrent, isFresh, isRefreshDue, isUsable, type Lives, livesOf } from './freshness.ts'
 import type { GlobalTier } from './global-tier.ts'
 import type { MemoryTier } from './memory-tier.ts'
@@ -36,6 +36,8 @@ export type CacheParts = {
   /** Questions under way, and loads from the core under way: a refresh behind the response is one of the latter alone. */
   readonly questions: Flights<Found>
   readonly loads: Flights<Entry>
+  /** Counts what failed behind the answers, where nobody waits for it. */
+  readonly countFailure: (of: 'check' | 'refresh' | 'fill' | 'put') => void
   /** Milliseconds since 1970. */
   readonly clock: () => number
   /** From 0 to below 1. */
@@ -67,7 +69,8 @@ export const createCache =
       })
     const held = parts.memory.get(key)
     if (held && willDo(held, question) && isFresh(held, lives, nowMs)) {
-      if (isCheckDue(held, lives, { nowMs, random: parts.random() })) reader.keepAlive(quiet(share().result))
+      if (isCheckDue(held, lives, { nowMs, random: parts.random() }))
+        behind({ ...parts, question, reader }, 'check', share().result)
       return { entry: held, source: 'memory', steps: [] }
     }
     const { result, joined } = share()
@@ -76,13 +79,15 @@ export const createCache =
 
 /** Asks tier after tier until one has an entry that will do. */
 const ask = async (look: Look): Promise<Found> => {
-  const { memory, dataCentre, global, question, clock, random, reader } = look
+  const { memory, dataCentre, global, question, clock, random } = look
   const { key, tag, lives } = question
   const steps = createSteps(clock)
   const held = memory.get(key)
+  // No answer is to be less than this isolate has answered with before, or has heard of.
+  const least = { floor: Math.max(question.floor, memory.floorOf(key)), since: question.since }
 
   const near = await steps.ask('data-centre', () => dataCentre.get(key)).catch(() => undefined)
-  if (near && near.checkedAt > (held?.checkedAt ?? 0) && willDo(near, question) && isFresh(near, lives, clock())) {
+  if (near && near.checkedAt > (held?.checkedAt ?? 0) && willDo(near, least) && isFresh(near, lives, clock())) {
     return { entry: memory.put(key, near), source: 'data-centre', steps: steps.hit() }
   }
 
@@ -92,14 +97,13 @@ const ask = async (look: Look): Promise<Found> => {
   if (!known && held && willDo(held, question) && isFresh(held, lives, clock()))
     return { entry: held, source: 'memory', steps: steps.taken }
   const stored = known?.entry
-  // The core is to answer with no less than this isolate has answered with before.
-  const floor = Math.max(question.floor, held?.version ?? 0, known?.version ?? 0)
-  const demand = { floor, since: question.since }
+  const demand = { ...least, floor: Math.max(least.floor, known?.version ?? 0) }
+  memory.supersede(key, known?.version ?? 0)
   // Without a version nothing is known of the entry: the key that disqualifies it may have been lost.
   if (stored && known.version !== null && willDo(stored, demand) && isCurrent(stored, lives, clock())) {
     const entry = keepNear(look, stored)
     if (isRefreshDue(stored, lives, { nowMs: clock(), random: random() }))
-      reader.keepAlive(quiet(load(look, demand, askedAt)))
+      behind(look, 'refresh', load(look, demand, askedAt))
     return { entry, source: 'upstash', steps: steps.hit() }
   }
 
@@ -129,17 +133,20 @@ const load = (look: Look, demand: Demand, askedAt: number): Promise<Entry> => {
     // What the core's own database has lost is what there is, and no tier is to believe it newest.
     if (entry.version < demand.floor) return entry
     const newest = keepNear(look, entry)
+    // Anybody can ask for any number of things that never were: such answers are for the near tiers alone.
+    if (entry.version === 0) return newest
     const keptMs = livesOf(entry, lives).hardMs
-    reader.keepAlive(quiet(global.fill(key, { tag, version: entry.version }, { entry, keptMs })))
+    behind(look, 'fill', global.fill(key, { tag, version: entry.version }, { entry, keptMs }))
     return newest
   }
   return loads.share(key, { demand, load: read, keepAlive: reader.keepAlive }).result
 }
 
 /** Answers with the newest that this isolate knows: another question may have learnt more while this one was under way. */
-const keepNear = ({ memory, dataCentre, question: { key, lives }, reader }: Look, entry: Entry): Entry => {
-  reader.keepAlive(quiet(dataCentre.put(key, entry, livesOf(entry, lives).hardMs)))
-  return memory.put(key, entry)
+const keepNear = (look: Look, entry: Entry): Entry => {
+  const { key, lives } = look.question
+  behind(look, 'put', look.dataCentre.put(key, entry, livesOf(entry, lives).hardMs))
+  return look.memory.put(key, entry)
 }
 
 const willDo = (entry: Entry, { floor, since }: Demand) => entry.version >= floor && entry.storedAt >= since
@@ -147,5 +154,6 @@ const willDo = (entry: Entry, { floor, since }: Demand) => entry.version >= floo
 const newestOf = (entries: readonly (Entry | undefined)[]): Entry | undefined =>
   entries.reduce((best, entry) => (best && entry && best.version >= entry.version ? best : entry), undefined)
 
-/** Of work behind a response nobody waits for the failure; the tier that failed has counted it. */
-const quiet = (work: Promise<unknown>) => work.catch(() => {})
+/** Lets work go on behind the answer. */
+const behind = ({ reader, countFailure }: Look, what: 'check' | 'refresh' | 'fill' | 'put', work: Promise<unknown>) =>
+  reader.keepAlive(work.catch(() => countFailure(what)))

@@ -3,8 +3,8 @@ import { Fault } from '#contract/problem.ts'
 import type { Cells } from '#edge/cells.ts'
 import type { AskCore, CoreAnswer } from '#edge/core.ts'
 import type { Routed } from '#edge/exchange.ts'
+import type { Demand } from '#edge/flights.ts'
 import { etagOf, type Reading } from './entry.ts'
-import type { Demand } from './flights.ts'
 
 /**
  * Reads from the core that owns the thing. The answer may be below the demand only where the core's own database is.

@@ -1,4 +1,4 @@
-import { withTimeLimit } from '#edge/time-limit.ts'
+import { withTimeLimit } from './time-limit.ts'
 
 /** What a load was asked for: nothing below this version, nor anything that was read before `since` (ms since 1970). */
 export type Demand = { readonly floor: number; readonly since: number }
@@ -22,6 +22,8 @@ export type Flights<Result> = {
   ): Shared<Result>
 }
 
+type Flight<Result> = { readonly demand: Demand; readonly result: Promise<Result> }
+
 /** Loads under way in one isolate. Beyond that each request asks for itself. */
 const flightsMax = 1_000
 
@@ -30,19 +32,25 @@ export const createFlights = <Result>(waiting: {
   readonly maxMs: number
   readonly onLate: () => Error
 }): Flights<Result> => {
-  const flights = new Map<string, { readonly demand: Demand; readonly result: Promise<Result> }>()
+  const flights = new Map<string, Flight<Result>>()
+  const land = (key: string, flight: Flight<Result>) => void (flights.get(key) === flight && flights.delete(key))
+  /** The runtime may have ended the request that began it, and nobody is to join it any more. */
+  const onLate = (key: string, flight: Flight<Result>): Error => {
+    land(key, flight)
+    return waiting.onLate()
+  }
   return {
     share: (key, { demand, load, keepAlive }) => {
       const running = flights.get(key)
       // When a load began cannot be compared with a time of another clock: who wants nothing older asks for themselves.
       if (running && running.demand.floor >= demand.floor && demand.since === 0)
-        return { result: withTimeLimit(running.result, waiting.maxMs, waiting.onLate), joined: true }
+        return { result: withTimeLimit(running.result, waiting.maxMs, () => onLate(key, running)), joined: true }
       const result = load()
       if (flights.size < flightsMax) {
         const flight = { demand, result }
         flights.set(key, flight)
-        const land = () => void (flights.get(key) === flight && flights.delete(key))
-        keepAlive(result.then(land, land))
+        const landed = () => land(key, flight)
+        keepAlive(result.then(landed, landed))
       }
       return { result, joined: false }
     },
