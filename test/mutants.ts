@@ -245,8 +245,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'expiry-of-remembered-tokens',
     file: 'edge/session.ts',
-    find: 'if (known.until > Date.now()) return',
-    replace: 'if (known.until > 0) return',
+    find: 'if (known && known.until > Date.now()) return',
+    replace: 'if (known) return',
     test: tokens,
     testName: 'a token that was remembered as good',
   },
