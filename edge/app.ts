@@ -77,7 +77,7 @@ export const createEdge = (options: EdgeOptions): Edge => {
     await limits.caller(exchange)
     if (route.access !== 'public' && !(await callers.allowsOrigin(exchange))) throw new Fault('origin_not_allowed')
     // The same object: what is found out from here on is seen by whoever writes the log.
-    const answer = await deliver(Object.assign(exchange, { route }, readInput(exchange)))
+    const answer = await deliver(Object.assign(exchange, { route }, readInput()))
     if (answer.status !== 401) limits.proven(exchange)
     return answer
   }

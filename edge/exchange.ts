@@ -7,7 +7,7 @@ import type { Route } from '#contract/route.ts'
 export type Exchange = {
   readonly request: Request
   readonly method: string
-  /** By name in lower case, read once: each look into the request's own headers leaves the language. */
+  /** Those that the edge takes, by name in lower case, read once: each look into the request's own headers leaves the language. */
   readonly headers: ReadonlyMap<string, string>
   /** Path, and query with its `?` where there is one, as they were sent. */
   readonly path: string
@@ -47,7 +47,7 @@ const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9
 const requestIdPattern = /^[\w.:-]{8,64}$/
 
 export const createExchange = (request: Request, defer: Exchange['defer']): Exchange => {
-  const headers = new Map(request.headers)
+  const headers = readHeaders(request)
   const requestId = matching(headers.get('x-request-id'), requestIdPattern)
   let traceparent = matching(headers.get('traceparent'), traceparentPattern)
   return {
@@ -99,7 +99,35 @@ const newTraceparent = () => {
   return `00-${trace}-${crypto.randomUUID().replaceAll('-', '').slice(16)}-01`
 }
 
-/** All headers together, bytes. */
+/** The headers that the edge takes of a request. All others stay unread, and reach nobody. */
+const takenOfAll = [
+  'authorization',
+  'cf-connecting-ip',
+  'if-none-match',
+  'origin',
+  'perigee-consistency',
+  'traceparent',
+  'x-api-key',
+  'x-request-id',
+]
+const takenOfOthers = [
+  ...takenOfAll,
+  'access-control-request-method',
+  'content-length',
+  'content-type',
+  'idempotency-key',
+]
+
+const readHeaders = (request: Request): ReadonlyMap<string, string> => {
+  const headers = new Map<string, string>()
+  for (const name of request.method === 'GET' ? takenOfAll : takenOfOthers) {
+    const value = request.headers.get(name)
+    if (value !== null) headers.set(name, value)
+  }
+  return headers
+}
+
+/** The headers that the edge takes, together, bytes. */
 const headerBytesMax = 8_192
 
 /** @throws Fault `headers_too_large` */

@@ -515,8 +515,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'many-tags-become-a-time',
     file: 'edge/consistency.ts',
-    find: '? { since: now + skewMs, moved: [] }',
-    replace: '? { since: 0, moved: [] }',
+    find: 'moved.map(({ at }) => at + skewMs)',
+    replace: 'moved.map(() => 0)',
     test: readYourWrites,
     testName: 'who echoes the token',
   },
@@ -547,8 +547,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'flight-outlives-its-leader',
     file: 'edge/flights.ts',
-    find: 'keepAlive(result.then(land, land))',
-    replace: 'void [keepAlive, result.then(land, land)]',
+    find: 'keepAlive(result.then(landed, landed))',
+    replace: 'void [keepAlive, result.then(landed, landed)]',
     test: 'test/guarantees/stampede.test.ts',
     testName: 'a reader who asks first and hangs up',
   },

@@ -45,7 +45,7 @@ export const byCode: { readonly [Code in ErrorCode]?: Provocation } = {
   ),
   body_too_large: spoilt((call) => withBody(call, JSON.stringify({ text: 'x'.repeat(65_536) }))),
   unsupported_media_type: spoilt((call) => withHeaders(call, { 'content-type': 'text/plain' })),
-  headers_too_large: spoilt((call) => withHeaders(call, { 'x-padding': 'x'.repeat(8_192) })),
+  headers_too_large: spoilt((call) => withHeaders(call, { 'perigee-consistency': 'x'.repeat(8_192) })),
   idempotency_key_missing: spoilt((call) => withHeaders(call, { 'idempotency-key': undefined })),
   idempotency_key_invalid: spoilt((call) => withHeaders(call, { 'idempotency-key': 'white space' })),
   idempotency_mismatch: async (stage, call) => {
