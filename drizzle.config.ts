@@ -2,8 +2,17 @@ import { defineConfig } from 'drizzle-kit'
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: ['dead-letters', 'heartbeat', 'idempotency', 'inbox', 'keys', 'outbox', 'players', 'sessions', 'wallet'].map(
-    (feature) => `./db/${feature}.ts`,
-  ),
+  schema: [
+    'dead-letters',
+    'heartbeat',
+    'idempotency',
+    'inbox',
+    'keys',
+    'outbox',
+    'players',
+    'revocations',
+    'sessions',
+    'wallet',
+  ].map((feature) => `./db/${feature}.ts`),
   out: './db/migrations',
 })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type HttpContestantOptions, httpContestant } from './http-contestant.ts'
 import type { Contestant } from './measure.ts'
 import type { CoreOptions } from './options.ts'
@@ -54,6 +55,7 @@ const write = (user: User): Call => ({
  */
 const nearest: Readonly<Record<ScenarioName, { readonly what: string; call(peer: Peer, user: User): Call }>> = {
   'sign-in': { what: 'device authentication', call: (peer, { device }) => authenticate(peer, device) },
+  register: { what: 'authentication of a new device', call: (peer) => authenticate(peer, randomUUID()) },
   refresh: {
     what: 'session refresh',
     call: (peer, { refreshToken }) => ({

@@ -7,7 +7,7 @@ import { deviceIdOf, firstSecretOf, playerIdOf, playersCount, sessionIdOf } from
 import { type Call, requestBytes } from './requests.ts'
 
 /** The hot paths of a core, in the order in which a client meets them. */
-export const scenarioNames = ['sign-in', 'refresh', 'grant', 'profile-change', 'profile-read'] as const
+export const scenarioNames = ['sign-in', 'register', 'refresh', 'grant', 'profile-change', 'profile-read'] as const
 export type ScenarioName = (typeof scenarioNames)[number]
 
 /** What requests are made with. */
@@ -49,6 +49,12 @@ const makers: Record<Exclude<ScenarioName, 'refresh'>, (credentials: Credentials
     path: '/v1/auth/device',
     principal: { kind: 'client', keyId: publishableKeyId },
     body: JSON.stringify({ deviceId: deviceIdOf(number), create: false }),
+  }),
+  register: ({ publishableKeyId }) => ({
+    method: 'POST',
+    path: '/v1/auth/device',
+    principal: { kind: 'client', keyId: publishableKeyId },
+    body: JSON.stringify({ deviceId: randomUUID() }),
   }),
   grant: ({ serverKey }, number) => ({
     method: 'POST',

@@ -123,7 +123,7 @@ const declare = async (
   url: string,
   secrets: Secrets,
 ): Promise<{ principal: string; serverKey: string; publishableKeyId: string; publishableKey: string }> => {
-  const database = openDatabase({ url, poolMax: 1, statementTimeoutMs: 5_000, applicationName: 'perigee-bench' })
+  const database = openDatabase({ url, poolMax: 2, statementTimeoutMs: 5_000, applicationName: 'perigee-bench' })
   try {
     const { db } = database
     const now = new Date()

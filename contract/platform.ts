@@ -25,6 +25,16 @@ export const clientsSchema = z.object({
 })
 export type Clients = z.infer<typeof clientsSchema>
 
+/**
+ * What a cell has revoked while a token of then may still live: sessions that ended, and of each player the lowest epoch whose
+ * tokens still hold.
+ */
+export const revocationsSchema = z.object({
+  sessions: z.array(z.string()),
+  players: z.array(z.object({ playerId: z.string(), epoch: z.int().nonnegative() })),
+})
+export type Revocations = z.infer<typeof revocationsSchema>
+
 export const getJwks = defineRoute({
   method: 'GET',
   path: '/.well-known/jwks.json',

@@ -39,8 +39,8 @@ export type Local =
 
 export type Delivery = Cached | Direct | Forwarded | Local
 
-/** The documents that the core publishes to the edge. `clients` stays inside. */
-export type DocumentName = 'jwks' | 'clients'
+/** The documents that the core publishes to the edge. `clients` and `revocations` stay inside. */
+export type DocumentName = 'jwks' | 'clients' | 'revocations'
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
 

@@ -2,6 +2,7 @@ import { refreshSession, signInWithDevice } from './auth.ts'
 import { getDocs, getDocsFile, getErrorPage, getEventSchemas, getJwks, getOpenApi } from './platform.ts'
 import { getOwnProfile, getProfile, updateOwnProfile } from './players.ts'
 import type { Route } from './route.ts'
+import { endOwnSession, listOwnSessions, logOut } from './sessions.ts'
 import { createWalletTransaction, getWallet } from './wallet.ts'
 
 /** A set of routes under the names that clients call them by. */
@@ -9,7 +10,8 @@ export type RouteTable = Readonly<Record<string, Route>>
 
 /** The whole API, one line a feature. The name of a route is its `operationId` and its method on the typed client. */
 export const routes = {
-  ...{ signInWithDevice, refreshSession },
+  ...{ signInWithDevice, refreshSession, logOut },
+  ...{ listOwnSessions, endOwnSession },
   ...{ getOwnProfile, updateOwnProfile, getProfile },
   ...{ getWallet, createWalletTransaction },
   ...{ getJwks, getOpenApi, getEventSchemas, getDocs, getDocsFile, getErrorPage },

@@ -111,7 +111,11 @@ const replyDocument = async (c: HonoContext, options: AppOptions, trail: Trail):
   trail.principal = 'edge'
   const name = c.req.param('name') ?? ''
   if (!isDocumentName(name)) throw new Fault('not_found')
-  return { status: 200, contentType: 'application/json', body: JSON.stringify(await documents[name](options.db)) }
+  return {
+    status: 200,
+    contentType: 'application/json',
+    body: JSON.stringify(await documents[name](options.db, new Date(options.clock()))),
+  }
 }
 
 const replyPush = async (c: HonoContext, push: PushReceiver, trail: Trail): Promise<Reply> => {

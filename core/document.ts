@@ -2,16 +2,18 @@ import type { Clients } from '#contract/platform.ts'
 import type { DocumentName } from '#contract/route.ts'
 import type { Db } from '#db/client.ts'
 import { listApiKeys } from '#db/keys.ts'
+import { revocationsOf } from './revocation.ts'
 import { jwksOf } from './signing-keys.ts'
 
 /** What edges answer from by themselves; an edge asks for each every few seconds and keeps the last one that it got. */
-export const documents: Record<DocumentName, (db: Db) => Promise<unknown>> = {
+export const documents: Record<DocumentName, (db: Db, now: Date) => Promise<unknown>> = {
   jwks: jwksOf,
   clients: async (db): Promise<Clients> => {
     const keys = await listApiKeys(db)
     const live = keys.filter((key) => key.kind === 'publishable' && key.revokedAt === null)
     return { clients: live.map(({ keyId, hash, origins }) => ({ keyId, hash, origins })) }
   },
+  revocations: revocationsOf,
 }
 
 export const isDocumentName = (name: string): name is DocumentName => Object.hasOwn(documents, name)

@@ -22,6 +22,7 @@ import { createReaper } from './reap.ts'
 import { createRelay } from './relay.ts'
 import { createReplica } from './replica.ts'
 import { createSecrets } from './secrets.ts'
+import { sessionRoutes } from './sessions/routes.ts'
 import { createSignerSource } from './signing-keys.ts'
 import { walletRoutes } from './wallet/routes.ts'
 import { createWrite } from './write.ts'
@@ -72,7 +73,12 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
       handlers:
         role === 'worker'
           ? []
-          : [...authRoutes({ issuer, limiter: createLimiter(adapters.redis) }), ...playerRoutes, ...walletRoutes],
+          : [
+              ...authRoutes({ issuer, limiter: createLimiter(adapters.redis), database }),
+              ...playerRoutes,
+              ...sessionRoutes,
+              ...walletRoutes,
+            ],
       cell,
       db,
       replica,

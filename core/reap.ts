@@ -3,8 +3,10 @@ import { reapDeadLetters } from '#db/dead-letters.ts'
 import { reapClaims } from '#db/idempotency.ts'
 import { reapInbox } from '#db/inbox.ts'
 import { reapPublished } from '#db/outbox.ts'
+import { reapRevocations } from '#db/revocations.ts'
 import type { Log } from '#infra/log.ts'
 import { createLoop, type Loop } from './loop.ts'
+import { revocationLifeMs } from './revocation.ts'
 
 /** A bug deployed on Friday is mended on Monday, and the retries still hold. */
 export const claimLifeMs = 72 * 3_600_000
@@ -23,6 +25,7 @@ const lives = [
   { reap: reapPublished, lifeMs: publishedLifeMs },
   { reap: reapInbox, lifeMs: receiptLifeMs },
   { reap: reapDeadLetters, lifeMs: deadLetterLifeMs },
+  { reap: reapRevocations, lifeMs: revocationLifeMs },
 ]
 
 export type Reaper = Loop & {
@@ -30,7 +33,7 @@ export type Reaper = Loop & {
   runOnce(): Promise<number>
 }
 
-/** Deletes old claims, published events, receipts and dead letters. Any number may run at once. */
+/** Deletes old claims, published events, receipts, dead letters and revocations. Any number may run at once. */
 export const createReaper = ({
   db,
   log,

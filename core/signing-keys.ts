@@ -1,11 +1,12 @@
-import { exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { exportJWK, generateKeyPair } from 'jose'
 import { type Cell, type KeyId, newId } from '#contract/ids.ts'
 import type { Jwks } from '#contract/platform.ts'
 import type { Db } from '#db/client.ts'
 import { insertSigningKey, listSigningKeys, type SigningKeyRow } from '#db/keys.ts'
 import { decrypt, encrypt, type Secrets } from './secrets.ts'
 
-export type Signer = { readonly keyId: KeyId; readonly key: CryptoKey }
+export type Signer = { readonly keyId: KeyId; readonly key: KeyObject }
 
 /** How long a list of keys is believed before it is read again. */
 const reloadMs = 5_000
@@ -43,13 +44,13 @@ export const jwksOf = async (db: Db): Promise<Jwks> => {
  * The function throws Error when the deployment has no signing key.
  */
 export const createSignerSource = (db: Db, secrets: Secrets): ((nowMs: number) => Promise<Signer>) => {
-  const imported = new Map<KeyId, CryptoKey>()
+  const imported = new Map<KeyId, KeyObject>()
   let current: { signer: Signer; until: number } | undefined
 
   const load = async (nowMs: number): Promise<Signer> => {
     const row = signingRow(await listLive(db), nowMs)
     if (!row) throw new Error('there is no signing key; make one with: npm run keys -- create signing')
-    const key = imported.get(row.keyId) ?? (await importPrivate(secrets, row))
+    const key = imported.get(row.keyId) ?? importPrivate(secrets, row)
     imported.set(row.keyId, key)
     return { keyId: row.keyId, key }
   }
@@ -65,9 +66,5 @@ const listLive = async (db: Db) => (await listSigningKeys(db)).filter((row) => r
 const signingRow = (rows: readonly SigningKeyRow[], nowMs: number): SigningKeyRow | undefined =>
   rows.findLast((row) => row.createdAt.getTime() <= nowMs - publishedBeforeUseMs) ?? rows[0]
 
-const importPrivate = async (secrets: Secrets, row: SigningKeyRow): Promise<CryptoKey> => {
-  const jwk: JWK = JSON.parse(decrypt(secrets, 'signing-key', row.privateJwkEncrypted))
-  const key = await importJWK(jwk, 'ES256')
-  if (key instanceof Uint8Array) throw new Error('a signing key is not a symmetric one')
-  return key
-}
+const importPrivate = (secrets: Secrets, row: SigningKeyRow): KeyObject =>
+  createPrivateKey({ key: JSON.parse(decrypt(secrets, 'signing-key', row.privateJwkEncrypted)), format: 'jwk' })

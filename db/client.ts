@@ -21,7 +21,7 @@ export type Database = {
 
 export type DatabaseOptions = {
   readonly url: string
-  /** Connections at the most. */
+  /** Connections at the most, 2 or more: half of them are for transactions. */
   readonly poolMax: number
   /** Milliseconds after which the server cancels a statement; a set's only time limit. */
   readonly statementTimeoutMs: number
@@ -43,21 +43,29 @@ const int8 = 20
 
 /** Opens a pool; connects on first use. Integers of 64 bits arrive as numbers: none of ours passes 2^53 - 1. */
 export const openDatabase = (options: DatabaseOptions): Database => {
-  const sql = postgres(options.url, {
-    max: options.poolMax,
-    connect_timeout: connectTimeoutSeconds,
-    backoff: false,
-    onnotice: () => {},
-    types: { bigint: { to: int8, from: [int8], parse: Number, serialize: String } },
-    connection: {
-      application_name: options.applicationName,
-      statement_timeout: options.statementTimeoutMs,
-      lock_timeout: lockTimeoutMs,
-      idle_in_transaction_session_timeout: idleTransactionTimeoutMs,
-    },
-  })
+  const connect = (connectionsMax: number) =>
+    postgres(options.url, {
+      max: connectionsMax,
+      connect_timeout: connectTimeoutSeconds,
+      backoff: false,
+      onnotice: () => {},
+      types: { bigint: { to: int8, from: [int8], parse: Number, serialize: String } },
+      connection: {
+        application_name: options.applicationName,
+        statement_timeout: options.statementTimeoutMs,
+        lock_timeout: lockTimeoutMs,
+        idle_in_transaction_session_timeout: idleTransactionTimeoutMs,
+      },
+    })
+  const sql = connect(Math.floor(options.poolMax / 2))
+  // postgres.js loses a `begin` that it sends behind a hundred other statements, and fails the transaction. On connections of
+  // their own nothing goes before them.
+  const transactions = connect(Math.ceil(options.poolMax / 2))
+  const db = drizzle(sql)
+  const forTransactions = drizzle(transactions)
+  db.transaction = forTransactions.transaction.bind(forTransactions)
   return {
-    db: drizzle(sql),
+    db,
     statement: async <Row>(text: string, parameters: readonly (string | number | readonly string[])[]) => {
       const query = sql.unsafe(text, parameters as (string | number | string[])[], { prepare: true })
       const rows = await heard(query, options.statementTimeoutMs + silenceMaxMs)
@@ -66,7 +74,9 @@ export const openDatabase = (options: DatabaseOptions): Database => {
     ping: async () => {
       await heard(sql`select 1`, pingMaxMs)
     },
-    close: (graceMs) => sql.end({ timeout: graceMs / 1_000 }),
+    close: async (graceMs) => {
+      await Promise.all([sql, transactions].map((pool) => pool.end({ timeout: graceMs / 1_000 })))
+    },
   }
 }
 

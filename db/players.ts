@@ -55,18 +55,6 @@ export const findPlayer = async (db: Db, playerId: PlayerId): Promise<PlayerRow 
   return row
 }
 
-/** The player that a credential belongs to, by the primary key of `credentials`; undefined when it is unknown. */
-export const findPlayerByCredential = async (db: Db, credential: Credential): Promise<PlayerRow | undefined> => {
-  const [row] = await db
-    .select({ player: players })
-    .from(credentials)
-    .innerJoin(players, eq(players.playerId, credentials.playerId))
-    .where(
-      sql`${credentials.provider} = ${credential.provider} and ${credentials.credentialHash} = ${credential.credentialHash}`,
-    )
-  return row?.player
-}
-
 export const insertPlayer = async (tx: Tx, player: NewPlayer): Promise<PlayerRow> => {
   const [row] = await tx
     .insert(players)
@@ -74,21 +62,4 @@ export const insertPlayer = async (tx: Tx, player: NewPlayer): Promise<PlayerRow
     .returning()
   if (!row) throw new Error('an insert returned no row')
   return row
-}
-
-/**
- * Claims a credential for a player. False when it is taken; waits for a claim in flight, so that of two first sign-ins one
- * makes the player and the other finds them.
- */
-export const claimCredential = async (
-  tx: Tx,
-  credential: Credential,
-  owner: { playerId: PlayerId; now: Date },
-): Promise<boolean> => {
-  const rows = await tx
-    .insert(credentials)
-    .values({ ...credential, playerId: owner.playerId, createdAt: owner.now })
-    .onConflictDoNothing()
-    .returning({ playerId: credentials.playerId })
-  return rows.length === 1
 }

@@ -22,6 +22,7 @@ import { createLimits } from './limit.ts'
 import { createAnswerLocal } from './local.ts'
 import { problemAnswer } from './problem.ts'
 import { createRequestLog } from './request-log.ts'
+import { createRequireUnrevoked } from './revocation.ts'
 import { createVerifySession } from './session.ts'
 import { type Asked, type AskedRoute, createTable } from './table.ts'
 
@@ -53,6 +54,7 @@ export const createEdge = (options: EdgeOptions): Edge => {
   const callers = createCallers({
     documents,
     verifySession: createVerifySession({ documents, issuer: environment.issuer }),
+    requireUnrevoked: createRequireUnrevoked(documents, Date.now),
   })
   const consistency = createConsistency(hmac)
   const forward = createForward({ cells, askCore, consistency })

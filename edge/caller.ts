@@ -4,6 +4,7 @@ import { Fault } from '#contract/problem.ts'
 import type { Access } from '#contract/route.ts'
 import type { Document, Documents } from './document.ts'
 import type { Exchange } from './exchange.ts'
+import type { RequireUnrevoked } from './revocation.ts'
 import { bearerOf, type VerifySession } from './session.ts'
 
 type Client = Clients['clients'][number]
@@ -22,9 +23,11 @@ export type Callers = {
 export const createCallers = ({
   documents,
   verifySession,
+  requireUnrevoked,
 }: {
   readonly documents: Documents
   readonly verifySession: VerifySession
+  readonly requireUnrevoked: RequireUnrevoked
 }): Callers => {
   let index:
     | { document: Document<'clients'>; byHash: Map<string, Client>; byKey: Map<string, Client | undefined> }
@@ -61,7 +64,11 @@ export const createCallers = ({
       return { kind: 'client', keyId: client.keyId }
     }
     const authorization = exchange.headers.get('authorization') ?? ''
-    if (access === 'player') return verifySession(exchange, authorization)
+    if (access === 'player') {
+      const principal = await verifySession(exchange, authorization)
+      await requireUnrevoked(exchange, principal)
+      return principal
+    }
     bearerOf(authorization)
     return { kind: access }
   }

@@ -1,5 +1,13 @@
 import type * as z from 'zod'
-import { type Clients, clientsSchema, type Jwks, jwksSchema } from '#contract/platform.ts'
+import type { Cell } from '#contract/ids.ts'
+import {
+  type Clients,
+  clientsSchema,
+  type Jwks,
+  jwksSchema,
+  type Revocations,
+  revocationsSchema,
+} from '#contract/platform.ts'
 import { Fault } from '#contract/problem.ts'
 import type { DocumentName } from '#contract/route.ts'
 import type { Cells } from './cells.ts'
@@ -8,23 +16,35 @@ import type { DataCentre } from './data-centre.ts'
 import type { Exchange } from './exchange.ts'
 import { createFlights } from './flights.ts'
 
-/** The documents that the core publishes, parsed, and the text of each. */
+/** The documents that the cores publish, parsed, and the text of each. */
 export type Documents = {
-  get<Name extends DocumentName>(name: Name, exchange: Exchange): Promise<Document<Name>>
-  /** The same, but not older than a few seconds: for a token whose key is unknown. */
+  /** As the nearest core has it, or that of `cell`. */
+  get<Name extends DocumentName>(name: Name, exchange: Exchange, cell?: Cell): Promise<Document<Name>>
+  /** The same, but not older than its fresh life: for a token whose key is unknown. */
   getNewer<Name extends DocumentName>(name: Name, exchange: Exchange): Promise<Document<Name>>
 }
 
 export type Document<Name extends DocumentName> = { readonly value: ValueOf[Name]; readonly text: string }
 
-type ValueOf = { jwks: Jwks; clients: Clients }
+type ValueOf = { jwks: Jwks; clients: Clients; revocations: Revocations }
 
-const schemas: { [Name in DocumentName]: z.ZodType<ValueOf[Name]> } = { jwks: jwksSchema, clients: clientsSchema }
+const schemas: { [Name in DocumentName]: z.ZodType<ValueOf[Name]> } = {
+  jwks: jwksSchema,
+  clients: clientsSchema,
+  revocations: revocationsSchema,
+}
 
-/** Younger than this nobody asks for a newer one: how long a new or a revoked key takes to be known. */
-const freshMs = 10_000
-/** Older than this a request waits for the newer one, instead of letting it be fetched behind its back. */
-const waitMs = 20_000
+/**
+ * Younger than `freshMs` nobody asks for a newer one. Older than `waitMs` a request waits for the newer one, instead of letting
+ * it be fetched behind its back.
+ */
+const lives: Record<DocumentName, { readonly freshMs: number; readonly waitMs: number }> = {
+  // How long a new or a revoked key takes to be known.
+  jwks: { freshMs: 10_000, waitMs: 20_000 },
+  clients: { freshMs: 10_000, waitMs: 20_000 },
+  // Half of what is promised of a ban. An isolate that was idle must not go by what it knew before.
+  revocations: { freshMs: 5_000, waitMs: 5_000 },
+}
 /** A last good document is kept in the data centre for this long, for isolates that start while the core is gone. */
 const keptMs = 86_400_000
 /** After a fetch that failed nobody tries again for this long, as long as there is a document to go on with. */
@@ -35,9 +55,12 @@ const waitMaxMs = 2 * fetchBudgetMs
 
 type Held<Name extends DocumentName> = Document<Name> & { readonly fetchedAt: number }
 
+/** Which document: its name, and whose it is. */
+type Source<Name extends DocumentName> = { readonly name: Name; readonly cell: Cell; readonly key: string }
+
 /**
- * Documents of this isolate: memory, then the data centre's cache, then the nearest core. The last good one serves for as
- * long as no newer one can be had.
+ * Documents of this isolate: memory, then the data centre's cache, then a core. The last good one serves for as long as no
+ * newer one can be had.
  */
 export const createDocuments = ({
   askCore,
@@ -48,75 +71,82 @@ export const createDocuments = ({
   readonly cells: Cells
   readonly dataCentre: DataCentre
 }): Documents => {
-  const held: { [Name in DocumentName]?: Held<Name> } = {}
-  const failedAt: { [Name in DocumentName]?: number } = {}
+  const held = new Map<string, Held<DocumentName>>()
+  const failedAt = new Map<string, number>()
   const loads = createFlights<Held<DocumentName>>({ maxMs: waitMaxMs, onLate: () => new Fault('deadline_exceeded') })
 
-  const hold = <Name extends DocumentName>(name: Name, document: Held<Name>): Held<Name> => {
-    // Indexed by its own name, the mapped type takes and gives the document of that name.
-    Object.assign(held, { [name]: document })
-    return document
-  }
+  /** Under the key of a document there are documents of its name alone. */
+  const heldOf = <Name extends DocumentName>({ key }: Source<Name>) => held.get(key) as Held<Name> | undefined
 
-  const load = async <Name extends DocumentName>(name: Name, exchange: Exchange): Promise<Held<Name>> => {
-    const kept = await readKept(dataCentre, name)
-    if (kept && kept.fetchedAt + freshMs > Date.now()) return hold(name, kept)
-    try {
-      const text = await fetchDocument(askCore, cells, { exchange, name })
-      const document = hold(name, parse(name, text, Date.now()))
-      const { text: kept, fetchedAt: at } = document
-      exchange.defer(dataCentre.write(keptName(name), { text: kept, at }, keptMs).catch(() => {}))
+  const load = async <Name extends DocumentName>(source: Source<Name>, exchange: Exchange): Promise<Held<Name>> => {
+    const { name, key } = source
+    const hold = (document: Held<Name>) => {
+      held.set(key, document)
       return document
+    }
+    const kept = await readKept(dataCentre, source)
+    if (kept && kept.fetchedAt + lives[name].freshMs > Date.now()) return hold(kept)
+    try {
+      const askedAt = Date.now()
+      const text = await fetchDocument(askCore, exchange, source)
+      exchange.defer(dataCentre.write(key, { text, at: askedAt }, keptMs).catch(() => {}))
+      return hold(parse(name, text, askedAt))
     } catch (error) {
-      failedAt[name] = Date.now()
-      if (kept && (held[name]?.fetchedAt ?? 0) < kept.fetchedAt) return hold(name, kept)
+      failedAt.set(key, Date.now())
+      if (kept && (heldOf(source)?.fetchedAt ?? 0) < kept.fetchedAt) return hold(kept)
       throw error
     }
   }
 
-  const refresh = async <Name extends DocumentName>(name: Name, exchange: Exchange): Promise<Held<Name>> => {
-    const { result } = loads.share(name, {
+  const refresh = async <Name extends DocumentName>(source: Source<Name>, exchange: Exchange): Promise<Held<Name>> => {
+    const { result } = loads.share(source.key, {
       demand: { floor: 0, since: 0 },
-      load: () => load(name, exchange),
+      load: () => load(source, exchange),
       keepAlive: (work) => exchange.defer(work.catch(() => {})),
     })
-    // Under a document's own name there are loads of that document alone.
     return (await result) as Held<Name>
   }
 
   const getWithin = async <Name extends DocumentName>(
-    name: Name,
+    source: Source<Name>,
     exchange: Exchange,
     acceptMs: number,
   ): Promise<Document<Name>> => {
-    const known = held[name] as Held<Name> | undefined
-    if (!known) return refresh(name, exchange)
+    const known = heldOf(source)
+    if (!known) return refresh(source, exchange)
     const age = Date.now() - known.fetchedAt
-    if (age < freshMs && age < acceptMs) return known
-    if (Date.now() - (failedAt[name] ?? 0) < retryMs) return known
-    const newer = refresh(name, exchange).catch(() => known)
-    return age < acceptMs ? known : newer
+    if (age < lives[source.name].freshMs && age < acceptMs) return known
+    const failedForMs = Date.now() - (failedAt.get(source.key) ?? 0)
+    if (failedForMs < retryMs) return known
+    const newer = refresh(source, exchange).catch(() => known)
+    // A core that was away just now is asked again behind the request's back: nobody waits for it a second time.
+    return age < acceptMs || failedForMs < lives[source.name].waitMs ? known : newer
   }
 
+  const sourceOf = <Name extends DocumentName>(name: Name, cell: Cell): Source<Name> => ({
+    name,
+    cell,
+    key: `documents/${name}/${cell}`,
+  })
   return {
-    get: (name, exchange) => getWithin(name, exchange, waitMs),
-    getNewer: (name, exchange) => getWithin(name, exchange, freshMs),
+    get: (name, exchange, cell = cells.nearest(exchange)) =>
+      getWithin(sourceOf(name, cell), exchange, lives[name].waitMs),
+    getNewer: (name, exchange) => getWithin(sourceOf(name, cells.nearest(exchange)), exchange, lives[name].freshMs),
   }
 }
 
 const fetchDocument = async (
   askCore: AskCore,
-  cells: Cells,
-  { exchange, name }: { exchange: Exchange; name: DocumentName },
+  exchange: Exchange,
+  { name, cell }: Source<DocumentName>,
 ): Promise<string> => {
-  const deadlineAt = Date.now() + fetchBudgetMs
   // Asked for by the edge itself, not by the caller whose request happened to need it.
   const asEdge: Exchange = { ...exchange, principal: { kind: 'public' } }
   const answer = await askCore(asEdge, {
-    cell: cells.nearest(exchange),
+    cell,
     method: 'GET',
     target: `/internal/documents/${name}`,
-    deadlineAt,
+    deadlineAt: Date.now() + fetchBudgetMs,
   })
   if (answer.status !== 200) {
     throw new Fault('unavailable', { cause: new Error(`the document ${name} was answered with ${answer.status}`) })
@@ -130,14 +160,12 @@ const parse = <Name extends DocumentName>(name: Name, text: string, fetchedAt: n
   fetchedAt,
 })
 
-const keptName = (name: DocumentName) => `documents/${name}`
-
 const readKept = async <Name extends DocumentName>(
   dataCentre: DataCentre,
-  name: Name,
+  { name, key }: Source<Name>,
 ): Promise<Held<Name> | undefined> => {
   try {
-    const kept = await dataCentre.read(keptName(name))
+    const kept = await dataCentre.read(key)
     return kept && parse(name, kept.text, kept.at)
   } catch {
     return undefined

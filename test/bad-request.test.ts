@@ -7,6 +7,7 @@ import { checkedFetch } from './checked-fetch.ts'
 import { contentsOf } from './contents.ts'
 import { cell, startWorld } from './harness.ts'
 import { problemOf } from './refusals.ts'
+import { makeSpareSessions } from './spare-sessions.ts'
 import { type Cast, requestOf, table, validCall } from './valid-call.ts'
 
 let cast: Cast
@@ -14,7 +15,7 @@ let edgeUrl: string
 let before: Record<string, string>
 beforeAll(async () => {
   const world = await startWorld()
-  cast = { world, player: await world.signIn() }
+  cast = { world, player: await world.signIn(), spares: await makeSpareSessions(world, 50) }
   edgeUrl = world.edgeUrl
 })
 afterAll(() => cast?.world.stop())
@@ -30,23 +31,27 @@ const asPlayer = () => ({ authorization: `Bearer ${cast.player.accessToken}` })
 const get = (path: string, headers: Record<string, string> = {}) =>
   new Request(edgeUrl + path, { headers: { ...asPlayer(), ...headers } })
 
-const paths = [...new Set(table.map(([, { path }]) => path))]
-const filled = (path: string) => path.replace('{playerId}', cast.player.playerId).replace('{file}', 'not_found.md')
+/** Every path once, with the name of a route that has it. */
+const paths = [...new Map(table.map(([name, { path }]) => [path, name]))]
 
-test.each(paths)('%s says which methods it takes to whoever comes with another, credentials or not', async (path) => {
-  const taken = table.filter(([, route]) => route.path === path).map(([, { method }]) => String(method))
-  const others = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) => !taken.includes(method))
-  for (const method of others) {
-    for (const headers of [{}, asPlayer()]) {
-      const response = await checkedFetch(new Request(edgeUrl + filled(path), { method, headers }))
-      const { code } = JSON.parse(await response.text())
-      expect([method, response.status, code]).toEqual([method, 405, 'method_not_allowed'])
-      expect(response.headers.get('allow')?.split(', ').toSorted()).toEqual(taken.toSorted())
+test.each(paths)(
+  '%s says which methods it takes to whoever comes with another, credentials or not',
+  async (path, name) => {
+    const taken = table.filter(([, route]) => route.path === path).map(([, { method }]) => String(method))
+    const url = edgeUrl + validCall(cast, name).path
+    const others = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) => !taken.includes(method))
+    for (const method of others) {
+      for (const headers of [{}, asPlayer()]) {
+        const response = await checkedFetch(new Request(url, { method, headers }))
+        const { code } = JSON.parse(await response.text())
+        expect([method, response.status, code]).toEqual([method, 405, 'method_not_allowed'])
+        expect(response.headers.get('allow')?.split(', ').toSorted()).toEqual(taken.toSorted())
+      }
     }
-  }
-  const options = await fetch(edgeUrl + filled(path), { method: 'OPTIONS' })
-  expect([options.status, options.headers.get('allow')?.split(', ').toSorted()]).toEqual([405, taken.toSorted()])
-})
+    const options = await fetch(url, { method: 'OPTIONS' })
+    expect([options.status, options.headers.get('allow')?.split(', ').toSorted()]).toEqual([405, taken.toSorted()])
+  },
+)
 
 test.each(table)('HEAD is answered as the method of %s would be, without a body', async (name, route) => {
   const { path, headers } = validCall(cast, name)

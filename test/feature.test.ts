@@ -26,7 +26,7 @@ const addFeature = async ({ folder, replace }: Worktree) => {
     'export const events = {',
     "export const events = {\n  'perigee.motto.chosen.v1': defineEvent({ description: 'A motto was chosen.', aggregate: 'motto:{playerId}', data: z.object({ playerId: playerIdSchema, text: z.string() }) }),",
   )
-  await replace('core/platform.ts', '...walletRoutes]', '...walletRoutes, ...mottoRoutes]')
+  await replace('core/platform.ts', '...walletRoutes,', '...walletRoutes,\n              ...mottoRoutes,')
   await replace(
     'core/platform.ts',
     'import { playerRoutes }',

@@ -5,6 +5,7 @@ import { fill, type Route } from '#contract/route.ts'
 import { spoilt, valuesOf } from './arbitraries.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { cell, type SignedIn, startWorld, type World } from './harness.ts'
+import { makeSpareSessions, type SpareSessions } from './spare-sessions.ts'
 import { table, validCall } from './valid-call.ts'
 
 /** `FUZZ_RUNS=200000 FUZZ_SEED=1 npx vitest run test/fuzz.test.ts` is the long form, with a seed of its own; the short form is the same each time. */
@@ -17,9 +18,11 @@ const playersCount = 24
 
 let world: World
 let players: SignedIn[]
+let spares: SpareSessions
 beforeAll(async () => {
   world = await startWorld()
   players = await Promise.all(Array.from({ length: playersCount }, () => world.signIn()))
+  spares = await makeSpareSessions(world, Math.ceil(runs / 3))
 })
 afterAll(() => world?.stop())
 
@@ -122,7 +125,7 @@ const requestOf = (fuzzed: Fuzzed, at: number): Request => {
   const { name, route, params, query, body, asExample } = fuzzed
   const [player, other] = [players[fuzzed.who], players[fuzzed.whom] ?? players[0]]
   if (!player || !other) throw new Error('there are players')
-  const call = validCall({ world, player }, name)
+  const call = validCall({ world, player, spares }, name)
   // A random id is nobody's: every other call is about somebody.
   const somebody = at % 3 === 0 ? newId('player', cell, Date.now()) : other.playerId
   const example = call.path.replace(player.playerId, somebody)

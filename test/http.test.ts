@@ -4,6 +4,7 @@ import { currentPath, publishedFiles } from '#contract/write-documents.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { startWorld } from './harness.ts'
 import { problemOf } from './refusals.ts'
+import { makeSpareSessions } from './spare-sessions.ts'
 import { type Cast, requestOf, table, validCall, withHeaders } from './valid-call.ts'
 
 const allowed = 'https://game.example'
@@ -19,7 +20,7 @@ let cast: Cast
 let edgeUrl: string
 beforeAll(async () => {
   const world = await startWorld()
-  cast = { world, player: await world.signIn() }
+  cast = { world, player: await world.signIn(), spares: await makeSpareSessions(world, 50) }
   edgeUrl = world.edgeUrl
 })
 afterAll(() => cast?.world.stop())

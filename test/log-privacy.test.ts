@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { checkedFetch } from './checked-fetch.ts'
 import { startWorld, type World } from './harness.ts'
+import { makeSpareSessions } from './spare-sessions.ts'
 import { requestOf, table, validCall, withBody, withHeaders } from './valid-call.ts'
 
 let world: World
@@ -31,9 +32,12 @@ const callEverything = async () => {
   const player = await world.signIn(deviceId())
   secret('an access token', player.accessToken)
   secret('a refresh token', player.refreshToken)
+  const spares = await makeSpareSessions(world, 50)
   const send = async (request: Request) => (await checkedFetch(request)).text()
   for (const [name] of table) {
-    const call = validCall({ world, player }, name)
+    const call = validCall({ world, player, spares }, name)
+    if (call.route.access === 'player')
+      secret('an access token', call.headers.authorization?.slice('Bearer '.length) ?? '')
     const token = secret('a token in a query', randomUUID())
     await send(requestOf(world.edgeUrl, { ...call, path: `${call.path}?access_token=${token}` }))
     for (const header of ['authorization', 'x-api-key', 'cookie', 'idempotency-key', 'perigee-consistency'])

@@ -26,6 +26,8 @@ const staleFill = 'test/guarantees/stale-fill.test.ts'
 const replica = 'test/replica.test.ts'
 const readYourWrites = 'test/guarantees/read-your-writes.test.ts'
 const upstashContract = 'test/guarantees/upstash-contract.test.ts'
+const sessions = 'test/sessions.test.ts'
+const revoke = 'test/guarantees/revoke.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -156,17 +158,17 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'refresh-grace-of-each-token',
-    file: 'core/auth/refresh-session.ts',
-    find: 'usedAtMs: [nowMs, ...session.usedAtMs',
-    replace: 'usedAtMs: [nowMs, ...session.usedAtMs.slice(0, 0)',
+    file: 'db/sessions.ts',
+    find: 'array_prepend($5::bigint, s.used_at_ms[1:31])',
+    replace: 'array[$5::bigint]',
     test: refresh,
     testName: 'three rotations within a second',
   },
   {
     name: 'reuse-ends-the-session',
     file: 'core/auth/refresh-session.ts',
-    find: 'await revokeSession(tx, session.sessionId, now)',
-    replace: 'void revokeSession',
+    find: 'await endSession(tx, { sessionId: session.sessionId, now })',
+    replace: 'void endSession',
     test: refresh,
     testName: 'reuse after that ends the session',
   },
@@ -253,7 +255,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'one-fetch-for-all-unknown-keys',
     file: 'edge/document.ts',
-    find: 'if (age < freshMs && age < acceptMs) return known',
+    find: 'if (age < lives[source.name].freshMs && age < acceptMs) return known',
     replace: 'if (age < 0) return known',
     test: tokens,
     testName: '300 tokens of unknown keys',
@@ -615,6 +617,86 @@ const mutants: readonly Mutant[] = [
     replace: '    return',
     test: cache,
     testName: 'a load that never ends',
+  },
+  {
+    name: 'ended-sessions-at-the-edge',
+    file: 'edge/revocation.ts',
+    find: 'index.sessions.has(sessionId) || ',
+    replace: '',
+    test: sessions,
+    testName: 'another device that is signed out',
+  },
+  {
+    name: 'ended-epochs-at-the-edge',
+    file: 'edge/revocation.ts',
+    find: ' || epoch < (index.epochs.get(playerId) ?? 0)',
+    replace: '',
+    test: sessions,
+    testName: 'a logout everywhere ends',
+  },
+  {
+    name: 'idle-isolates-wait',
+    file: 'edge/document.ts',
+    find: 'revocations: { freshMs: 5_000, waitMs: 5_000 }',
+    replace: 'revocations: { freshMs: 5_000, waitMs: 20_000 }',
+    test: revoke,
+    testName: 'an isolate that was idle',
+  },
+  {
+    name: 'last-good-document-of-the-data-centre',
+    file: 'edge/document.ts',
+    find: 'if (kept && (heldOf(source)?.fetchedAt ?? 0) < kept.fetchedAt) return hold(kept)',
+    replace: '',
+    test: revoke,
+    testName: 'with the core gone an isolate goes by',
+  },
+  {
+    name: 'edges-hear-of-ends',
+    file: 'core/revocation.ts',
+    find: 'await insertRevocation(tx, { revokedId: sessionId, epoch: 0, revokedAt: now })',
+    replace: '',
+    test: sessions,
+    testName: 'a refresh token that comes from a thief',
+  },
+  {
+    name: 'revocations-outlive-tokens',
+    file: 'core/revocation.ts',
+    find: 'accessLifeMs + 60_000',
+    replace: 'accessLifeMs - 60_000',
+    test: sessions,
+    testName: 'edges are told of an end',
+  },
+  {
+    name: 'own-sessions-only',
+    file: 'core/sessions/end-own-session.ts',
+    find: ' || session.playerId !== playerOf(ctx)',
+    replace: ' || !playerOf(ctx)',
+    test: sessions,
+    testName: 'to end another',
+  },
+  {
+    name: 'ended-sessions-end-none',
+    file: 'core/sessions/end-own-session.ts',
+    find: 'await requireLiveSession(ctx.db, ctx.principal, ctx.now)',
+    replace: 'void requireLiveSession',
+    test: sessions,
+    testName: 'a session that has ended ends no other',
+  },
+  {
+    name: 'first-end-counts',
+    file: 'core/sessions/end-own-session.ts',
+    find: 'if (!session.revokedAt) await endSession',
+    replace: 'await endSession',
+    test: sessions,
+    testName: 'what has ended stays so',
+  },
+  {
+    name: 'logged-out-once',
+    file: 'core/sessions/log-out.ts',
+    find: 'await requireLiveSession(db, principal, now)',
+    replace: 'void requireLiveSession',
+    test: sessions,
+    testName: 'a logout that is made again',
   },
 ]
 

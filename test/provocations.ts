@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import type { ErrorCode } from '#contract/errors.ts'
+import { type ErrorCode, errors } from '#contract/errors.ts'
 import { newId } from '#contract/ids.ts'
 import { checkedFetch } from './checked-fetch.ts'
-import { cell } from './harness.ts'
+import { cell, eventually } from './harness.ts'
 import type { Stage } from './stage.ts'
 import { type Call, requestOf, validCall, withBody, withHeaders } from './valid-call.ts'
 
@@ -60,12 +60,25 @@ export const byCode: { readonly [Code in ErrorCode]?: Provocation } = {
     return answers.find(({ status }) => status === 429) ?? Response.json(answers.map(({ status }) => status))
   },
   unavailable: (stage, call) => send(stage.edges.closed, call),
-  deadline_exceeded: (stage, call) =>
+  deadline_exceeded: async (stage, call) => {
+    await untilAsked(stage)
     // A route that is cached must not be answered from a copy.
-    send(stage.edges.silent, call.route.params ? validCall(stage, call.name, { params: unknownPlayer() }) : call),
+    const asked =
+      call.route.delivery.kind === 'cached' ? validCall(stage, call.name, { params: unknownPlayer() }) : call
+    return send(stage.edges.silent, asked)
+  },
   internal: (stage, call) => send(stage.edges.broken, call),
-  misdirected: (stage, call) =>
-    send(stage.edges.silent, withHeaders(call, { 'x-request-id': `misdirect-${randomUUID()}` })),
+  misdirected: (stage, call) => send(stage.edges.silent, misdirecting(call)),
+}
+
+const misdirecting = (call: Call) => withHeaders(call, { 'x-request-id': `misdirect-${randomUUID()}` })
+
+/** Has the silent core answer once, so that its edge does not take it for gone after all that it left without an answer. */
+const untilAsked = async (stage: Stage) => {
+  const isAnswered = async () =>
+    (await send(stage.edges.silent, misdirecting(validCall(stage, 'refreshSession')))).status ===
+    errors.misdirected.status
+  await eventually(isAnswered, 5_000)
 }
 
 const unknownPlayer = () => ({ playerId: newId('player', cell, Date.now()) })
@@ -105,6 +118,8 @@ export const byRoute: Readonly<Record<string, Provocation>> = {
   'createWalletTransaction insufficient_funds': instead(() => changes(['gems', -1])),
   'createWalletTransaction balance_cap_exceeded': instead(() => changes(['gems', 1_000_001])),
   'createWalletTransaction currency_unknown': instead(() => changes(['shells', 1])),
+  // Its own caller's, and no other's, is there to be ended.
+  'endOwnSession not_found': instead(({ spares }) => ({ params: { sessionId: spares.next().sessionId } })),
   'getJwks deadline_exceeded': (stage, call) => send(stage.edges.mute, call),
   'getDocsFile not_found': unknownFile,
   'getErrorPage not_found': unknownFile,

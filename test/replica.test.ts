@@ -198,7 +198,7 @@ test('a replica that hangs costs those who wait for it a quarter of a second and
 })
 
 test('a replica is asked only after its beat was seen, and after a failure not for a second', async () => {
-  const database = openDatabase({ url: replica.url, poolMax: 1, statementTimeoutMs: 5_000, applicationName: 'test' })
+  const database = openDatabase({ url: replica.url, poolMax: 2, statementTimeoutMs: 5_000, applicationName: 'test' })
   onTestFinished(() => database.close(1_000))
   const log = createLog({ service: 'test' }, () => {})
   let now = world.clock()

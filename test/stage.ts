@@ -8,10 +8,12 @@ import { createSignerSource } from '#core/signing-keys.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { isDocument, passDocument, startExtraEdge, startStandIn } from './extra-edge.ts'
 import { cell, startWorld } from './harness.ts'
+import { makeSpareSessions, type SpareSessions } from './spare-sessions.ts'
 import type { Call, Cast } from './valid-call.ts'
 
 /** A world, and beside its edge five others that something ails. */
 export type Stage = Cast & {
+  readonly spares: SpareSessions
   readonly edges: {
     /** Its core is gone, and was never there. */
     readonly closed: string
@@ -32,10 +34,13 @@ export type Stage = Cast & {
 }
 
 const otherCell = 'us1'
+/** Several for each error that a route declares which ends its session. */
+const sparesCount = 200
 
 export const startStage = async (): Promise<Stage> => {
   const world = await startWorld()
   const player = await world.signIn()
+  const spares = await makeSpareSessions(world, sparesCount)
   const silentCore = await startStandIn((request, response) => {
     if (isDocument(request)) return void passDocument(world, request, response)
     const requestId = String(request.headers['x-request-id'])
@@ -85,6 +90,7 @@ export const startStage = async (): Promise<Stage> => {
   return {
     world,
     player,
+    spares,
     edges: { closed: closed.url, silent: silent.url, mute: mute.url, broken: broken.url, strict: strict.url },
     expiredToken,
     whileKeyIsTaken,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { fill, type Route } from '#contract/route.ts'
 import { routes } from '#contract/routes.ts'
 import type { SignedIn, World } from './harness.ts'
+import type { SpareSession, SpareSessions } from './spare-sessions.ts'
 
 /** A request to a route, in parts that a test can spoil. */
 export type Call = {
@@ -13,9 +14,19 @@ export type Call = {
 }
 
 /** Who is there to call and to be called upon. */
-export type Cast = { readonly world: World; readonly player: SignedIn }
+export type Cast = {
+  readonly world: World
+  readonly player: SignedIn
+  /** For calls that end the session that they are made in; whoever makes none needs none. */
+  readonly spares?: SpareSessions
+}
 
-type Example = { readonly params?: Readonly<Record<string, string>>; readonly body?: unknown }
+type Example = {
+  readonly params?: Readonly<Record<string, string>>
+  readonly body?: unknown
+  /** In whose name it is called; the player's, if absent. */
+  readonly accessToken?: string
+}
 
 /** What the routes need that take something. A route that takes nothing needs no example. */
 const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
@@ -27,8 +38,18 @@ const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
     params: { playerId: player.playerId },
     body: { changes: [{ currency: 'coins', amount: 1 }], reason: 'test' },
   }),
+  endOwnSession: (cast) => {
+    const { sessionId, accessToken } = spareOf(cast)
+    return { params: { sessionId }, accessToken }
+  },
+  logOut: (cast) => ({ body: {}, accessToken: spareOf(cast).accessToken }),
   getDocsFile: () => ({ params: { file: 'swagger-ui.css' } }),
   getErrorPage: () => ({ params: { file: 'not_found.md' } }),
+}
+
+const spareOf = ({ spares }: Cast): SpareSession => {
+  if (!spares) throw new Error('a call that ends its session needs spares: have makeSpareSessions make some')
+  return spares.next()
 }
 
 export const table: readonly (readonly [name: string, route: Route])[] = Object.entries<Route>(routes)
@@ -46,7 +67,7 @@ export const validCall = (cast: Cast, name: string, over: Example = {}): Call =>
     route,
     path: fill(route.path, example.params ?? {}),
     headers: {
-      ...credentialsOf(cast, route),
+      ...credentialsOf(cast, route, example.accessToken),
       ...(writes ? { 'idempotency-key': randomUUID() } : {}),
       ...(route.body ? { 'content-type': 'application/json' } : {}),
     },
@@ -54,14 +75,18 @@ export const validCall = (cast: Cast, name: string, over: Example = {}): Call =>
   }
 }
 
-const credentialsOf = ({ world, player }: Cast, { access }: Route): Record<string, string> => {
+const credentialsOf = (
+  { world, player }: Cast,
+  { access }: Route,
+  accessToken = player.accessToken,
+): Record<string, string> => {
   switch (access) {
     case 'public':
       return {}
     case 'client':
       return { 'x-api-key': world.keys.publishable }
     case 'player':
-      return { authorization: `Bearer ${player.accessToken}` }
+      return { authorization: `Bearer ${accessToken}` }
     case 'server':
       return { authorization: `Bearer ${world.keys.server}` }
     case 'operator':

@@ -3,10 +3,12 @@ import { cellOf } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
 import type { InputOf } from '#contract/route.ts'
 import type { Context } from '#core/context.ts'
+import { endSession } from '#core/revocation.ts'
 import type { Tx } from '#db/client.ts'
-import { lockSession, revokeSession, rotateSession } from '#db/sessions.ts'
+import { lockSession, rotateNewest, rotateSession } from '#db/sessions.ts'
 import { parseToken, type RefreshToken, successorOf, tokenHash } from './refresh-token.ts'
 import { type SessionIssuer, sessionLifeMs } from './session-issuer.ts'
+import type { SignIn } from './sign-in-with-device.ts'
 
 /** How long a token works after its successor was used: an answer that was lost is asked for again within that. */
 export const graceMs = 30_000
@@ -26,11 +28,14 @@ type Decision =
  * Exchanges a refresh token for its successor. Called again, or by many at once, it answers with the same successor until
  * that is used, and for 30 s after; a token that comes later than that ends its session, for one of its two holders is a thief.
  *
+ * The newest token of a session, which is nearly every one, is exchanged in one statement. What that finds changed, or was
+ * never the newest, is decided with the session locked.
+ *
  * @throws Fault `refresh_token_invalid` for what was never issued, or a session that has ended; `refresh_token_reused`;
  * `misdirected` when another cell has the session
  */
 export const refreshSession = async (
-  issuer: SessionIssuer,
+  { issuer, database }: Pick<SignIn, 'issuer' | 'database'>,
   ctx: Context,
   { refreshToken }: InputOf<typeof route>['body'],
 ): Promise<Session> => {
@@ -38,6 +43,13 @@ export const refreshSession = async (
   if (!token) throw new Fault('refresh_token_invalid')
   const cell = cellOf(token.sessionId)
   if (cell !== ctx.cell) throw new Fault('misdirected', { extras: { cell } })
+
+  const { now } = ctx
+  const successor = successorOf(issuer.secrets, token)
+  const expiresAt = new Date(now.getTime() + sessionLifeMs)
+  const change = { from: tokenHash(token), to: tokenHash(successor), now, expiresAt, graceMs }
+  const owner = await rotateNewest(database, token, change)
+  if (owner) return issuer.issue({ ...owner, sessionId: token.sessionId, now }, successor)
 
   const decision = await ctx.db.transaction((tx) => decide(tx, issuer, { token, now: ctx.now }))
   if (decision.kind === 'invalid') throw new Fault('refresh_token_invalid')
@@ -61,7 +73,7 @@ const decide = async (
   // The successor of a token `behind` steps back was first used `usedAtMs[behind - 2]`; that of the last but one, not yet.
   const successorUsedAt = session.usedAtMs[behind - 2] ?? Number.NEGATIVE_INFINITY
   if (behind >= 2 && nowMs >= successorUsedAt + graceMs) {
-    await revokeSession(tx, session.sessionId, now)
+    await endSession(tx, { sessionId: session.sessionId, now })
     return { kind: 'reused' }
   }
   if (!leadsTo(secrets, token, session)) return { kind: 'invalid' }

@@ -5,5 +5,5 @@ import { type SignIn, signInWithDevice } from './sign-in-with-device.ts'
 
 export const authRoutes = (signIn: SignIn): Handler[] => [
   answers(contract.signInWithDevice, (ctx, { body }) => signInWithDevice(signIn, ctx, body)),
-  answers(contract.refreshSession, (ctx, { body }) => refreshSession(signIn.issuer, ctx, body)),
+  answers(contract.refreshSession, (ctx, { body }) => refreshSession(signIn, ctx, body)),
 ]

@@ -1,14 +1,14 @@
-import { SignJWT } from 'jose'
 import { accessTokenAudience, type Session } from '#contract/auth.ts'
 import { type Cell, newId, type PlayerId, type SessionId } from '#contract/ids.ts'
+import { accessLifeMs } from '#core/revocation.ts'
 import type { Secrets } from '#core/secrets.ts'
 import type { Signer } from '#core/signing-keys.ts'
 import type { Db } from '#db/client.ts'
 import { insertSession } from '#db/sessions.ts'
+import type { FirstSession } from '#db/sign-in.ts'
+import { signToken } from './access-token.ts'
 import { encodeToken, firstToken, type RefreshToken, tokenHash } from './refresh-token.ts'
 
-/** How long an access token lives; the longest that a revocation could go unnoticed by an edge that hears of nothing. */
-export const accessLifeMs = 10 * 60_000
 /** A session that is not refreshed for this long ends. Long enough for a player to skip a season. */
 export const sessionLifeMs = 90 * 24 * 3_600_000
 
@@ -17,6 +17,8 @@ export type SessionOwner = { readonly playerId: PlayerId; readonly epoch: number
 
 export type SessionIssuer = {
   readonly secrets: Secrets
+  /** A session that is to begin, with the first token of its chain; stores nothing. */
+  first(now: Date): { readonly session: FirstSession; readonly token: RefreshToken }
   /** Starts a session: stores it, and answers with its first tokens. */
   start(db: Db, owner: SessionOwner): Promise<Session>
   /** A new access token beside the given refresh token; stores nothing. */
@@ -31,17 +33,25 @@ export const createSessionIssuer = (options: {
 }): SessionIssuer => {
   const { cell, issuer, secrets } = options
 
+  const first: SessionIssuer['first'] = (now) => {
+    const sessionId = newId('session', cell, now.getTime())
+    const token = firstToken(secrets, sessionId)
+    const expiresAt = new Date(now.getTime() + sessionLifeMs)
+    return { session: { sessionId, tokenHash: tokenHash(token), now, expiresAt }, token }
+  }
+
   const issue: SessionIssuer['issue'] = async ({ playerId, sessionId, epoch, now }, token) => {
-    const { keyId, key } = await options.signer(now.getTime())
     const accessExpiresAt = new Date(now.getTime() + accessLifeMs)
-    const accessToken = await new SignJWT({ cell, sid: sessionId, epoch })
-      .setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid: keyId })
-      .setSubject(playerId)
-      .setIssuer(issuer)
-      .setAudience(accessTokenAudience)
-      .setIssuedAt(now)
-      .setExpirationTime(accessExpiresAt)
-      .sign(key)
+    const accessToken = signToken(await options.signer(now.getTime()), {
+      cell,
+      sid: sessionId,
+      epoch,
+      sub: playerId,
+      iss: issuer,
+      aud: accessTokenAudience,
+      iat: secondsOf(now),
+      exp: secondsOf(accessExpiresAt),
+    })
     return {
       accessToken,
       accessExpiresAt: accessExpiresAt.toISOString(),
@@ -53,22 +63,18 @@ export const createSessionIssuer = (options: {
 
   return {
     secrets,
+    first,
     issue,
     start: async (db, owner) => {
-      const sessionId = newId('session', cell, owner.now.getTime())
-      const token = firstToken(secrets, sessionId)
-      await insertSession(db, {
-        sessionId,
-        playerId: owner.playerId,
-        epoch: owner.epoch,
-        generation: 0,
-        tokenHash: tokenHash(token),
-        usedAtMs: [],
-        createdAt: owner.now,
-        expiresAt: new Date(owner.now.getTime() + sessionLifeMs),
-        revokedAt: null,
-      })
+      const { session, token } = first(owner.now)
+      const { sessionId, tokenHash, now, expiresAt } = session
+      const { playerId, epoch } = owner
+      const begun = { generation: 0, usedAtMs: [], createdAt: now, revokedAt: null }
+      await insertSession(db, { sessionId, playerId, epoch, tokenHash, expiresAt, ...begun })
       return issue({ ...owner, sessionId }, token)
     },
   }
 }
+
+/** A NumericDate of RFC 7519, section 2. */
+const secondsOf = (moment: Date) => Math.floor(moment.getTime() / 1_000)

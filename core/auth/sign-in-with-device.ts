@@ -6,15 +6,15 @@ import type { Context } from '#core/context.ts'
 import type { Limiter } from '#core/limiter.ts'
 import { ownProfileOf } from '#core/profile.ts'
 import { sha256 } from '#core/secrets.ts'
-import { emit } from '#core/write.ts'
-import { type Credential, claimCredential, findPlayerByCredential, insertPlayer, type PlayerRow } from '#db/players.ts'
-import { insertWallet } from '#db/wallet.ts'
+import type { NewEvent } from '#core/write.ts'
+import type { Database } from '#db/client.ts'
+import { type Registration, registerPlayer, signInByCredential } from '#db/sign-in.ts'
 import type { SessionIssuer } from './session-issuer.ts'
 
 type Input = InputOf<typeof route>['body']
 
 /** What signing in needs beside the request. */
-export type SignIn = { readonly issuer: SessionIssuer; readonly limiter: Limiter }
+export type SignIn = { readonly issuer: SessionIssuer; readonly limiter: Limiter; readonly database: Database }
 
 /** A device that starts signs in once; more than this is a client in a loop, and each sign-in leaves a session behind. */
 const limitPerCredential = { burst: 60, intervalMs: 2_000 }
@@ -23,76 +23,47 @@ const limitPerCredential = { burst: 60, intervalMs: 2_000 }
  * Finds the player of a device, or makes one, and starts a session.
  *
  * Of two first sign-ins of one device at once, one makes the player and the other finds them: the credential's primary key
- * decides, and the loser's transaction leaves nothing.
+ * decides, and the loser's statement leaves nothing.
  *
  * @throws Fault `not_found` when the device is unknown and `create` is false; `too_many_requests`
  */
 export const signInWithDevice = async (
-  { issuer, limiter }: SignIn,
+  { issuer, limiter, database }: SignIn,
   ctx: Context,
   input: Input,
 ): Promise<SignInAnswer> => {
+  const { now } = ctx
   const credential = { provider: 'device', credentialHash: sha256('device:', input.deviceId) }
-  const retryAfterMs = await limiter.take(`sign-in:${credential.credentialHash}`, limitPerCredential, ctx.now.getTime())
+  const retryAfterMs = await limiter.take(`sign-in:${credential.credentialHash}`, limitPerCredential, now.getTime())
   if (retryAfterMs > 0) throw new Fault('too_many_requests', { retryAfterMs })
-  const known = await findPlayerByCredential(ctx.db, credential)
-  if (known) return answer(issuer, ctx, { player: known, created: false })
-  if (!input.create) throw new Fault('not_found', { detail: 'no player has this device' })
 
-  const created = await createPlayer(ctx, credential, input.displayName)
-  if (created) return answer(issuer, ctx, { player: created, created: true })
-  const winner = await findPlayerByCredential(ctx.db, credential)
-  if (!winner) throw new Error('a credential was taken and belongs to nobody')
-  return answer(issuer, ctx, { player: winner, created: false })
+  const { session, token } = issuer.first(now)
+  const find = () => signInByCredential(database, credential, session)
+  const known = await find()
+  if (!known && !input.create) throw new Fault('not_found', { detail: 'no player has this device' })
+  const made = known ? undefined : await registerPlayer(database, credential, { ...newPlayer(ctx, input), ...session })
+  // Whoever took the credential in between has committed by now.
+  const player = known ?? made ?? (await find())
+  if (!player) throw new Error('a credential was taken and belongs to nobody')
+
+  const { playerId, epoch } = player
+  const tokens = await issuer.issue({ playerId, epoch, sessionId: session.sessionId, now }, token)
+  return { player: ownProfileOf(player), created: made !== undefined, ...tokens }
 }
 
-const answer = async (
-  issuer: SessionIssuer,
-  ctx: Context,
-  { player, created }: { player: PlayerRow; created: boolean },
-) => {
-  const session = await issuer.start(ctx.db, { playerId: player.playerId, epoch: player.epoch, now: ctx.now })
-  return { player: ownProfileOf(player), created, ...session }
-}
-
-/** The new player, or undefined when somebody else claimed the credential first. */
-const createPlayer = async (
-  ctx: Context,
-  credential: Credential,
-  displayName: string | undefined,
-): Promise<PlayerRow | undefined> => {
-  const { now, cell } = ctx
-  const playerId = newId('player', cell, now.getTime())
+const newPlayer = ({ now, cell, traceparent }: Context, input: Input): Registration => {
   const version = now.getTime()
-  try {
-    return await ctx.db.transaction(async (tx) => {
-      const player = await insertPlayer(tx, {
-        playerId,
-        displayName: displayName ?? guestName(playerId),
-        version,
-        createdAt: now,
-      })
-      if (!(await claimCredential(tx, credential, { playerId, now }))) throw new Taken()
-      await insertWallet(tx, playerId, version)
-      const data = { playerId, displayName: player.displayName }
-      await emit(tx, ctx, [
-        // The tag moves too: somebody may have cached that there is no such player.
-        {
-          type: 'perigee.player.created.v1',
-          aggregate: `player:${playerId}`,
-          version,
-          data,
-          moved: [{ tag: `player:${playerId}`, version }],
-        },
-      ])
-      return player
-    })
-  } catch (error) {
-    if (error instanceof Taken) return undefined
-    throw error
+  const playerId = newId('player', cell, version)
+  const displayName = input.displayName ?? guestName(playerId)
+  const event: NewEvent = {
+    type: 'perigee.player.created.v1',
+    aggregate: `player:${playerId}`,
+    version,
+    data: { playerId, displayName },
+    // The tag moves too: somebody may have cached that there is no such player.
+    moved: [{ tag: `player:${playerId}`, version }],
   }
+  return { playerId, displayName, version, event: { ...event, eventId: newId('event', cell, version), traceparent } }
 }
-
-class Taken extends Error {}
 
 const guestName = (playerId: string) => `Guest ${playerId.slice(-6).toUpperCase()}`

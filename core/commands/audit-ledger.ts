@@ -171,7 +171,7 @@ let database: Database | undefined
 try {
   const given = parse()
   const { DATABASE_URL: url } = parseCommandConfig(process.env)
-  const opened = openDatabase({ url, poolMax: 1, statementTimeoutMs, applicationName: 'perigee-audit-ledger' })
+  const opened = openDatabase({ url, poolMax: 2, statementTimeoutMs, applicationName: 'perigee-audit-ledger' })
   database = opened
   const stopping = new AbortController()
   const stop = () => {

@@ -26,7 +26,7 @@ const configOrFail = () => {
 }
 
 const { DATABASE_URL: url } = configOrFail()
-const database = openDatabase({ url, poolMax: 1, statementTimeoutMs: 5_000, applicationName: 'perigee-currencies' })
+const database = openDatabase({ url, poolMax: 2, statementTimeoutMs: 5_000, applicationName: 'perigee-currencies' })
 if (action === 'declare') {
   const code = currencyCodeSchema.safeParse(subject)
   const cap = Number(values.cap)

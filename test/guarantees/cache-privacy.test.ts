@@ -6,6 +6,7 @@ import { checkedFetch } from '#test/checked-fetch.ts'
 import { seed, sized, tell } from '#test/guarantee.ts'
 import { type Guise, guisesOf, reads, spell } from '#test/guises.ts'
 import { type SignedIn, startWorld, type World } from '#test/harness.ts'
+import { makeSpareSessions } from '#test/spare-sessions.ts'
 import { requestOf, table, validCall, withHeaders } from '#test/valid-call.ts'
 
 const pairs = sized({ short: 1_000, long: 20_000 })
@@ -32,7 +33,8 @@ const createPerson = async (_: unknown, at: number): Promise<Person> => {
     params: { playerId: player.playerId },
     body: { changes: [{ currency: 'coins', amount }], reason: 'test' },
   })
-  return { ...player, marks: [player.playerId, displayName, secret, String(amount)] }
+  const sessionId = player.refreshToken.split('.')[1] ?? ''
+  return { ...player, marks: [player.playerId, sessionId, displayName, secret, String(amount)] }
 }
 
 beforeAll(async () => {
@@ -166,7 +168,7 @@ const cacheControlOf = ({ delivery, access }: Route): string => {
 
 test.each(table)('every answer of %s says who may keep it, and a refusal is kept by nobody', async (name, route) => {
   const player = people[0] ?? expect.fail('there are people')
-  const call = validCall({ world, player }, name)
+  const call = validCall({ world, player, spares: await makeSpareSessions(world, 1) }, name)
   const answer = await fetch(requestOf(world.edgeUrl, call))
   expect([answer.status, answer.headers.get('cache-control')]).toEqual([route.status, cacheControlOf(route)])
 

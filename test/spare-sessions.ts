@@ -1,0 +1,71 @@
+import { parseNamedKeys } from '#contract/edge-request.ts'
+import { newId, type PlayerId, type SessionId } from '#contract/ids.ts'
+import { firstToken, tokenHash } from '#core/auth/refresh-token.ts'
+import { createSessionIssuer, sessionLifeMs } from '#core/auth/session-issuer.ts'
+import { createSecrets } from '#core/secrets.ts'
+import { createSignerSource } from '#core/signing-keys.ts'
+import { players } from '#db/players.ts'
+import { sessions } from '#db/sessions.ts'
+import { cell, type World } from './harness.ts'
+
+/** A session of a player who has no other. */
+export type SpareSession = {
+  readonly playerId: PlayerId
+  readonly sessionId: SessionId
+  readonly accessToken: string
+  readonly refreshToken: string
+}
+
+/** Sessions that nobody misses: a call that ends the session that it is made in has a new one each time. */
+export type SpareSessions = {
+  /** One that was not handed out before. @throws Error when there are no more */
+  next(): SpareSession
+}
+
+/** Rows of one statement: Postgres takes 65,535 parameters. */
+const batchMax = 2_000
+
+/** Makes them all at once, as if their players had just signed in: a test that looks for changes must find none later. */
+export const makeSpareSessions = async (world: World, count: number): Promise<SpareSessions> => {
+  const made: SpareSession[] = []
+  while (made.length < count) made.push(...(await makeBatch(world, Math.min(batchMax, count - made.length))))
+  const left = made.values()
+  return {
+    next: () => {
+      const { value } = left.next()
+      if (!value) throw new Error(`the ${count} spare sessions are used up: have makeSpareSessions make more`)
+      return value
+    },
+  }
+}
+
+const makeBatch = async ({ database: { db }, secrets: keys, edgeUrl }: World, count: number) => {
+  const secrets = createSecrets(parseNamedKeys(keys.masterKeys))
+  const issuer = createSessionIssuer({ cell, issuer: edgeUrl, secrets, signer: createSignerSource(db, secrets) })
+  const now = new Date()
+  const made = Array.from({ length: count }, () => {
+    const sessionId = newId('session', cell, now.getTime())
+    return { playerId: newId('player', cell, now.getTime()), sessionId, token: firstToken(secrets, sessionId) }
+  })
+  const of = { createdAt: now, epoch: 0 }
+  await db
+    .insert(players)
+    .values(made.map(({ playerId }) => ({ ...of, playerId, displayName: 'Ada', version: 1, updatedAt: now })))
+  await db.insert(sessions).values(
+    made.map(({ playerId, sessionId, token }) => ({
+      ...of,
+      sessionId,
+      playerId,
+      generation: 0,
+      tokenHash: tokenHash(token),
+      usedAtMs: [],
+      expiresAt: new Date(now.getTime() + sessionLifeMs),
+    })),
+  )
+  return Promise.all(
+    made.map(async ({ playerId, sessionId, token }): Promise<SpareSession> => {
+      const { accessToken, refreshToken } = await issuer.issue({ playerId, sessionId, epoch: 0, now }, token)
+      return { playerId, sessionId, accessToken, refreshToken }
+    }),
+  )
+}
