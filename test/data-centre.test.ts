@@ -55,12 +55,13 @@ describe('isolates of one data centre', () => {
     const [first = '', second = ''] = urls
     expect(await textOf(`${first}/.well-known/jwks.json`)).toContain('ES256')
     const { body } = await world.client({ baseUrl: first }).signInWithDevice({ body: { deviceId: 'one-device' } })
-    await expect.poll(async () => (await cacheCounts()).puts).toBe(2)
+    await world.client({ baseUrl: first, bearer: body.accessToken }).getOwnProfile({})
+    await expect.poll(async () => (await cacheCounts()).puts).toBe(3)
     const asked = world.coreRequests()
     const client = world.client({ baseUrl: second, bearer: body.accessToken })
     expect((await client.getOwnProfile({})).body.id).toBe(body.player.id)
-    expect(await cacheCounts()).toMatchObject({ hits: 1, entries: 2 })
-    // The profile itself; the keys that verified the token were in the cache.
+    expect(await cacheCounts()).toMatchObject({ hits: 2, entries: 3 })
+    // The profile itself; the keys that verified the token, and what was revoked, were in the cache.
     expect(world.coreRequests() - asked).toBe(1)
     await expect.poll(() => lines.filter((line) => line.includes('"message":"request"')).length).toBeGreaterThan(1)
   })

@@ -27,6 +27,8 @@ const popularity = 3
 const callEveryMs = sized({ short: 6, long: 4 })
 const beforeMs = sized({ short: 3_000, long: 30_000 })
 const afterMs = sized({ short: 7_000, long: 120_000 })
+/** On a busy machine it takes longer until what is read seldom has been read again; the load goes on until then. */
+const afterMaxMs = sized({ short: 60_000, long: 300_000 })
 /** PostgreSQL's backends tell what they have done once a second. */
 const sampleEveryMs = 1_000
 const windowSamples = 3
@@ -40,7 +42,7 @@ const rebuiltMaxMs = 300_000
 const { freshMs } = getProfile.delivery
 /** What an invalidation may take on a busy machine, beside the fresh life of the nearest copy. */
 const toldMaxMs = 2_000
-const testMaxMs = beforeMs + afterMs + 60_000
+const testMaxMs = beforeMs + afterMaxMs + 60_000
 
 let world: World
 let centre: DataCentre
@@ -189,6 +191,12 @@ const rebuiltAfter = (from: number, until: number, share: number): number => {
   return Number.POSITIVE_INFINITY
 }
 
+const loadUntilRebuilt = async (flushedAt: number, share: number): Promise<void> => {
+  await load(afterMs)
+  while (rebuiltAfter(flushedAt, Date.now(), share) > rebuiltMaxMs && Date.now() - flushedAt < afterMaxMs)
+    await load(windowMs)
+}
+
 test(
   'after a FLUSHALL under load nothing is answered wrongly, the database bears it, and the caches are soon as good as before',
   async () => {
@@ -200,8 +208,9 @@ test(
     const flushedAt = Date.now()
     const hits = hitShare(beforeFrom, flushedAt)
     expect(await new Redis({ url: world.upstash.url, token: 'test-token' }).flushall()).toBe('OK')
-    const after = await sampleWhile(load(afterMs))
-    const rebuiltMs = rebuiltAfter(flushedAt, Date.now(), hits - toleratedShare)
+    const usualHits = hits - toleratedShare
+    const after = await sampleWhile(loadUntilRebuilt(flushedAt, usualHits))
+    const rebuiltMs = rebuiltAfter(flushedAt, Date.now(), usualHits)
 
     const usual = (of: Figure) => rateOf(of, [before[0], before.at(-1)])
     const factor = peakOf('commits', after) / usual('commits')
