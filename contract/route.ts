@@ -15,9 +15,15 @@ export type Cached<Tag extends string = string> = {
   readonly kind: 'cached'
   /** The name of the thing that is cached, over path parameters: a change of it invalidates the entry. */
   readonly tag: Tag
-  /** How long the near tiers serve an entry without asking whether a newer version exists: by this, and the time that an invalidation takes, other readers may be behind. */
+  /**
+   * How long the near tiers serve an entry without asking whether a newer version exists: by this, and the time that an
+   * invalidation takes, other readers may be behind.
+   */
   readonly freshMs: number
-  /** With the core there nothing older is served: by this they may be behind when an invalidation was lost. In the second half an entry is refreshed behind the response. */
+  /**
+   * With the core there nothing older is served: by this they may be behind when an invalidation was lost. In its second half
+   * an entry is refreshed behind the response.
+   */
   readonly staleMs: number
   /** Nothing older than this is ever served: by this they may be behind when the core is gone. */
   readonly hardMs: number

@@ -1,7 +1,7 @@
 import { eq, sql } from 'drizzle-orm'
 import { bigint, check, integer, json, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
 import type { PlayerId } from '#contract/ids.ts'
-import type { Db, Tx } from './client.ts'
+import type { Db } from './client.ts'
 import { id, moment } from './columns.ts'
 
 export const players = pgTable(
@@ -46,20 +46,10 @@ export const credentials = pgTable(
 )
 
 export type PlayerRow = typeof players.$inferSelect
-export type NewPlayer = Pick<PlayerRow, 'playerId' | 'displayName' | 'version' | 'createdAt'>
 export type Credential = { readonly provider: string; readonly credentialHash: string }
 
 /** One player by primary key; undefined when there is none. */
 export const findPlayer = async (db: Db, playerId: PlayerId): Promise<PlayerRow | undefined> => {
   const [row] = await db.select().from(players).where(eq(players.playerId, playerId))
-  return row
-}
-
-export const insertPlayer = async (tx: Tx, player: NewPlayer): Promise<PlayerRow> => {
-  const [row] = await tx
-    .insert(players)
-    .values({ ...player, updatedAt: player.createdAt })
-    .returning()
-  if (!row) throw new Error('an insert returned no row')
   return row
 }

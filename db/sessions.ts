@@ -33,10 +33,6 @@ export const sessions = pgTable(
 
 export type SessionRow = typeof sessions.$inferSelect
 
-export const insertSession = async (db: Db, session: SessionRow): Promise<void> => {
-  await db.insert(sessions).values(session)
-}
-
 /** A session with its player's epoch of now, its row locked until the transaction ends; undefined when there is none. */
 export const lockSession = async (
   tx: Tx,

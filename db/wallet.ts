@@ -1,7 +1,7 @@
 import { asc, eq, sql } from 'drizzle-orm'
 import { bigint, check, index, jsonb, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import type { PlayerId, TransactionId } from '#contract/ids.ts'
-import type { Db, Tx } from './client.ts'
+import type { Db } from './client.ts'
 import { id, moment } from './columns.ts'
 import { players } from './players.ts'
 
@@ -78,10 +78,6 @@ export const upsertCurrency = async (db: Db, currency: { code: string; cap: numb
 
 /** Every currency by its code. A deployment has tens of them. */
 export const listCurrencies = (db: Db) => db.select().from(currencies).orderBy(asc(currencies.code))
-
-export const insertWallet = async (tx: Tx, playerId: PlayerId, version: number): Promise<void> => {
-  await tx.insert(wallets).values({ playerId, balances: {}, version })
-}
 
 /** Every declared currency with the player's balance, by code; undefined when the player has no wallet. */
 export const findBalances = async (

@@ -9,10 +9,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId, type PlayerId, type TransactionId } from '#contract/ids.ts'
 import { estimateShare } from '#core/audit-ledger.ts'
 import { type Difference, listPlayerQuantiles } from '#db/audit.ts'
-import { insertPlayer } from '#db/players.ts'
-import { insertWallet } from '#db/wallet.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { cell, eventually, startWorld, type World } from './harness.ts'
+import { insertPlayers } from './wallet-calls.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const run = promisify(execFile)
@@ -74,10 +73,7 @@ const gems = (amount: number) => ({ currency: 'gems', amount })
 const makePlayer = async (): Promise<PlayerId> => {
   const createdAt = new Date(world.clock())
   const playerId = newId('player', cell, createdAt.getTime())
-  await world.database.db.transaction(async (tx) => {
-    await insertPlayer(tx, { playerId, displayName: 'Ada', version: 1, createdAt })
-    await insertWallet(tx, playerId, 1)
-  })
+  await insertPlayers(world.database.db, [playerId], { version: 1, createdAt })
   return playerId
 }
 

@@ -64,6 +64,16 @@ const createScene = ({ keysMax = 1_000_000 }: { readonly keysMax?: number } = {}
   }
 }
 
+/** A scene in which an isolate has read `a`, and every tier holds it. */
+const createWarmScene = async () => {
+  const scene = createScene()
+  const version = scene.database.write('a', 'first')
+  const isolate = scene.isolate()
+  await isolate.read('a')
+  await isolate.idle()
+  return { scene, isolate, version }
+}
+
 test('an answer moves to every nearer tier, and is as old there as it was where it came from', async () => {
   const scene = createScene()
   scene.database.write('a', 'first')
@@ -95,11 +105,7 @@ test('an entry that another isolate has checked meanwhile is taken from the data
 })
 
 test('near the end of freshness one of many readers has it checked behind the answer', async () => {
-  const scene = createScene()
-  scene.database.write('a', 'first')
-  const isolate = scene.isolate()
-  await isolate.read('a')
-  await isolate.idle()
+  const { scene, isolate } = await createWarmScene()
   scene.pass(1_999)
   await isolate.read('a')
   await isolate.idle()
@@ -114,11 +120,7 @@ test('near the end of freshness one of many readers has it checked behind the an
 })
 
 test('in the second half of its life an entry is refreshed behind the answer, and after it the core is waited for', async () => {
-  const scene = createScene()
-  scene.database.write('a', 'first')
-  const isolate = scene.isolate()
-  await isolate.read('a')
-  await isolate.idle()
+  const { scene, isolate } = await createWarmScene()
   scene.pass(149_000)
   expect((await isolate.read('a')).source).toBe('upstash')
   await isolate.idle()
@@ -132,11 +134,7 @@ test('in the second half of its life an entry is refreshed behind the answer, an
 })
 
 test('a change of which no version was ever told shows once the entry is past staleMs', async () => {
-  const scene = createScene()
-  scene.database.write('a', 'first')
-  const isolate = scene.isolate()
-  await isolate.read('a')
-  await isolate.idle()
+  const { scene, isolate } = await createWarmScene()
   scene.pass(1_000)
   scene.database.write('a', 'second')
   scene.pass(100_000)
@@ -146,11 +144,7 @@ test('a change of which no version was ever told shows once the entry is past st
 })
 
 test('with the core gone an entry is served to the end of hardMs, and not a moment longer', async () => {
-  const scene = createScene()
-  scene.database.write('a', 'first')
-  const isolate = scene.isolate()
-  await isolate.read('a')
-  await isolate.idle()
+  const { scene, isolate } = await createWarmScene()
   scene.faults.core = true
   scene.pass(lives.hardMs - 1)
   expect(await isolate.read('a')).toMatchObject({ source: 'last', forwarded: 'stale' })
@@ -159,11 +153,7 @@ test('with the core gone an entry is served to the end of hardMs, and not a mome
 })
 
 test('with the core gone nothing is served that is known to be superseded', async () => {
-  const scene = createScene()
-  const first = scene.database.write('a', 'first')
-  const isolate = scene.isolate()
-  await isolate.read('a')
-  await isolate.idle()
+  const { scene, isolate, version: first } = await createWarmScene()
   scene.faults.core = true
   await scene.store.raise([{ tag: 'a', version: first + 1 }])
   scene.pass(2_000)
@@ -171,11 +161,7 @@ test('with the core gone nothing is served that is known to be superseded', asyn
 })
 
 test('an entry whose version was lost is a miss, and its fill tells the version again', async () => {
-  const scene = createScene()
-  const version = scene.database.write('a', 'first')
-  const isolate = scene.isolate()
-  await isolate.read('a')
-  await isolate.idle()
+  const { scene, isolate, version } = await createWarmScene()
   scene.versions.delete('a')
   scene.pass(2_000)
   expect(await isolate.read('a')).toMatchObject({ source: 'core', forwarded: 'stale' })
@@ -221,11 +207,7 @@ test('what was deleted is remembered for ten seconds, and seen at once by whoeve
 })
 
 test('what an isolate has heard to be superseded stays so for it when Upstash is gone too', async () => {
-  const scene = createScene()
-  const first = scene.database.write('a', 'first')
-  const isolate = scene.isolate()
-  await isolate.read('a')
-  await isolate.idle()
+  const { scene, isolate, version: first } = await createWarmScene()
   scene.faults.core = true
   await scene.store.raise([{ tag: 'a', version: first + 1 }])
   scene.pass(2_000)
@@ -345,11 +327,7 @@ test('Upstash that fails on end is asked once a second, and says in each answer 
 })
 
 test('an early check that Upstash does not answer costs the core nothing', async () => {
-  const scene = createScene()
-  scene.database.write('a', 'first')
-  const isolate = scene.isolate()
-  await isolate.read('a')
-  await isolate.idle()
+  const { scene, isolate } = await createWarmScene()
   scene.faults.store = true
   scene.draw(0.9)
   scene.pass(1_999)

@@ -3,6 +3,7 @@ import type { PlayerId } from '#contract/ids.ts'
 import { createSessionIssuer } from '#core/auth/session-issuer.ts'
 import { createSecrets } from '#core/secrets.ts'
 import { createSignerSource } from '#core/signing-keys.ts'
+import { sessions } from '#db/sessions.ts'
 import { cell, type World } from './harness.ts'
 
 /** Access tokens of players as if they signed in `inMs` from now, so that none expires in the middle of a long run. */
@@ -15,6 +16,12 @@ export const startSessions = async (
   const signer = createSignerSource(db, secrets)
   const issuer = createSessionIssuer({ cell, issuer: world.edgeUrl, secrets, signer })
   const now = new Date(Date.now() + inMs)
-  const start = async (playerId: PlayerId) => (await issuer.start(db, { playerId, epoch: 0, now })).accessToken
+  const start = async (playerId: PlayerId) => {
+    const { session, token } = issuer.first(now)
+    const { sessionId, tokenHash, expiresAt } = session
+    const begun = { epoch: 0, generation: 0, usedAtMs: [], createdAt: now }
+    await db.insert(sessions).values({ sessionId, playerId, tokenHash, expiresAt, ...begun })
+    return (await issuer.issue({ playerId, sessionId, epoch: 0, now }, token)).accessToken
+  }
   return Promise.all(players.map(start))
 }

@@ -1,7 +1,6 @@
 import { parseNamedKeys } from '#contract/edge-request.ts'
 import { newId, type PlayerId, type SessionId } from '#contract/ids.ts'
-import { firstToken, tokenHash } from '#core/auth/refresh-token.ts'
-import { createSessionIssuer, sessionLifeMs } from '#core/auth/session-issuer.ts'
+import { createSessionIssuer } from '#core/auth/session-issuer.ts'
 import { createSecrets } from '#core/secrets.ts'
 import { createSignerSource } from '#core/signing-keys.ts'
 import { players } from '#db/players.ts'
@@ -43,27 +42,27 @@ const makeBatch = async ({ database: { db }, secrets: keys, edgeUrl }: World, co
   const secrets = createSecrets(parseNamedKeys(keys.masterKeys))
   const issuer = createSessionIssuer({ cell, issuer: edgeUrl, secrets, signer: createSignerSource(db, secrets) })
   const now = new Date()
-  const made = Array.from({ length: count }, () => {
-    const sessionId = newId('session', cell, now.getTime())
-    return { playerId: newId('player', cell, now.getTime()), sessionId, token: firstToken(secrets, sessionId) }
-  })
+  const made = Array.from({ length: count }, () => ({
+    playerId: newId('player', cell, now.getTime()),
+    ...issuer.first(now),
+  }))
   const of = { createdAt: now, epoch: 0 }
   await db
     .insert(players)
     .values(made.map(({ playerId }) => ({ ...of, playerId, displayName: 'Ada', version: 1, updatedAt: now })))
   await db.insert(sessions).values(
-    made.map(({ playerId, sessionId, token }) => ({
+    made.map(({ playerId, session: { sessionId, tokenHash, expiresAt } }) => ({
       ...of,
       sessionId,
       playerId,
       generation: 0,
-      tokenHash: tokenHash(token),
+      tokenHash,
       usedAtMs: [],
-      expiresAt: new Date(now.getTime() + sessionLifeMs),
+      expiresAt,
     })),
   )
   return Promise.all(
-    made.map(async ({ playerId, sessionId, token }): Promise<SpareSession> => {
+    made.map(async ({ playerId, session: { sessionId }, token }): Promise<SpareSession> => {
       const { accessToken, refreshToken } = await issuer.issue({ playerId, sessionId, epoch: 0, now }, token)
       return { playerId, sessionId, accessToken, refreshToken }
     }),

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { newId, type PlayerId } from '#contract/ids.ts'
-import { insertPlayer } from '#db/players.ts'
-import { insertWallet } from '#db/wallet.ts'
+import type { Db } from '#db/client.ts'
+import { players } from '#db/players.ts'
+import { wallets } from '#db/wallet.ts'
 import { type CoreCall, cell, type World } from './harness.ts'
 
 /** An answer as bytes: what a typed client would parse away is what a retry must get again. */
@@ -40,11 +41,22 @@ export const makePlayers = async ({ database }: World, count: number): Promise<P
   const createdAt = new Date()
   const version = createdAt.getTime()
   const ids = Array.from({ length: count }, () => newId('player', cell, version))
-  await database.db.transaction(async (tx) => {
-    for (const playerId of ids) {
-      await insertPlayer(tx, { playerId, displayName: 'Ada', version, createdAt })
-      await insertWallet(tx, playerId, version)
-    }
-  })
+  for (let from = 0; from < count; from += batchMax)
+    await insertPlayers(database.db, ids.slice(from, from + batchMax), { version, createdAt })
   return ids
 }
+
+/** Rows of one statement: Postgres takes 65,535 parameters. */
+const batchMax = 2_000
+
+/** Players of these ids with empty wallets, 2,000 at the most, together. */
+export const insertPlayers = (
+  db: Db,
+  ids: readonly PlayerId[],
+  { version, createdAt }: { readonly version: number; readonly createdAt: Date },
+): Promise<void> =>
+  db.transaction(async (tx) => {
+    const of = { displayName: 'Ada', version, createdAt, updatedAt: createdAt }
+    await tx.insert(players).values(ids.map((playerId) => ({ playerId, ...of })))
+    await tx.insert(wallets).values(ids.map((playerId) => ({ playerId, balances: {}, version })))
+  })

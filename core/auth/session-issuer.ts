@@ -3,8 +3,6 @@ import { type Cell, newId, type PlayerId, type SessionId } from '#contract/ids.t
 import { accessLifeMs } from '#core/revocation.ts'
 import type { Secrets } from '#core/secrets.ts'
 import type { Signer } from '#core/signing-keys.ts'
-import type { Db } from '#db/client.ts'
-import { insertSession } from '#db/sessions.ts'
 import type { FirstSession } from '#db/sign-in.ts'
 import { signToken } from './access-token.ts'
 import { encodeToken, firstToken, type RefreshToken, tokenHash } from './refresh-token.ts'
@@ -19,8 +17,6 @@ export type SessionIssuer = {
   readonly secrets: Secrets
   /** A session that is to begin, with the first token of its chain; stores nothing. */
   first(now: Date): { readonly session: FirstSession; readonly token: RefreshToken }
-  /** Starts a session: stores it, and answers with its first tokens. */
-  start(db: Db, owner: SessionOwner): Promise<Session>
   /** A new access token beside the given refresh token; stores nothing. */
   issue(owner: SessionOwner & { readonly sessionId: SessionId }, token: RefreshToken): Promise<Session>
 }
@@ -65,14 +61,6 @@ export const createSessionIssuer = (options: {
     secrets,
     first,
     issue,
-    start: async (db, owner) => {
-      const { session, token } = first(owner.now)
-      const { sessionId, tokenHash, now, expiresAt } = session
-      const { playerId, epoch } = owner
-      const begun = { generation: 0, usedAtMs: [], createdAt: now, revokedAt: null }
-      await insertSession(db, { sessionId, playerId, epoch, tokenHash, expiresAt, ...begun })
-      return issue({ ...owner, sessionId }, token)
-    },
   }
 }
 

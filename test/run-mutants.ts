@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import * as z from 'zod'
+import { type Mutant, mutants } from './mutants.ts'
+import { copyWorktree } from './worktree.ts'
+
+/** Two cores: each run has a Postgres, a workerd and more of its own. */
+const atOnceMax = 2
+/** A run takes 10 to 30 s. */
+const runMaxMs = 120_000
+
+/** Of vitest's report, in Jest's form, what tells a test that failed from a run that broke. */
+const reportSchema = z.object({
+  testResults: z.array(
+    z.object({
+      assertionResults: z.array(
+        z.object({ title: z.string(), status: z.string(), failureMessages: z.array(z.string()) }),
+      ),
+    }),
+  ),
+})
+
+/** Undefined when the test has failed for the mutant; else what is wrong. */
+const survives = async (mutant: Mutant): Promise<string | undefined> => {
+  const copy = await copyWorktree()
+  try {
+    await copy.replace(mutant.file, mutant.find, mutant.replace)
+    const report = join(copy.folder, 'mutant-report.json')
+    const pattern = `^${mutant.testName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`
+    const args = ['run', mutant.test, '--testNamePattern', pattern, '--reporter=json', `--outputFile=${report}`]
+    const { output } = await copy.run('vitest', args, runMaxMs)
+    const text = await readFile(report, 'utf8').catch(() => undefined)
+    if (text === undefined) return `the run broke: ${output.slice(-600)}`
+    const { testResults } = reportSchema.parse(JSON.parse(text))
+    const ran = testResults
+      .flatMap((file) => file.assertionResults)
+      .filter(({ status }) => status === 'passed' || status === 'failed')
+    if (ran.length !== 1) return `${ran.length} tests ran, not one: ${output.slice(-600)}`
+    if (ran[0]?.status === 'passed') return 'the test passed all the same'
+    const [message = ''] = ran[0]?.failureMessages ?? []
+    // On a machine that is too busy even a whole test would fail like this.
+    if (/timed out in \d+ ?ms/.test(message)) return 'the test ran out of time'
+    console.log(`     ${mutant.name}: ${message.split('\n')[0]?.slice(0, 140)}`)
+    return undefined
+  } finally {
+    await copy.remove()
+  }
+}
+
+const main = async (names: readonly string[]): Promise<void> => {
+  const unknown = names.filter((name) => !mutants.some((mutant) => mutant.name === name))
+  if (unknown.length > 0)
+    throw new Error(
+      `no mutant is named ${unknown.join(', ')}; there are: ${mutants.map(({ name }) => name).join(', ')}`,
+    )
+  const waiting = mutants.filter(({ name }) => names.length === 0 || names.includes(name))
+  let passed = 0
+  let failed = 0
+  const work = async () => {
+    for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
+      const startedAt = performance.now()
+      const wrong = await survives(mutant).catch((error: unknown) => String(error))
+      const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
+      if (wrong === undefined) passed++
+      else failed++
+      console.log(
+        wrong === undefined ? `ok   ${mutant.name} (${seconds} s)` : `FAIL ${mutant.name} (${seconds} s): ${wrong}`,
+      )
+    }
+  }
+  await Promise.all(Array.from({ length: atOnceMax }, work))
+  console.log(`${passed} passed, ${failed} failed`)
+  process.exitCode = failed === 0 ? 0 : 1
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2))
