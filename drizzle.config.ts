@@ -3,11 +3,14 @@ import { defineConfig } from 'drizzle-kit'
 export default defineConfig({
   dialect: 'postgresql',
   schema: [
+    'audit-log',
+    'credentials',
     'dead-letters',
     'heartbeat',
     'idempotency',
     'inbox',
     'keys',
+    'operators',
     'outbox',
     'players',
     'revocations',

@@ -10,7 +10,15 @@ export const cellSchema = z
   .regex(new RegExp(`^${cellPattern}$`), 'not a cell code such as eu1')
   .brand<'Cell'>()
 
-const prefixes = { player: 'ply', session: 'ses', transaction: 'txn', event: 'evt', key: 'key' } as const
+const prefixes = {
+  player: 'ply',
+  session: 'ses',
+  transaction: 'txn',
+  event: 'evt',
+  key: 'key',
+  operator: 'opr',
+  audit: 'aud',
+} as const
 
 type IdKind = keyof typeof prefixes
 
@@ -34,14 +42,26 @@ export const sessionIdSchema = idSchema('session')
 export const transactionIdSchema = idSchema('transaction')
 export const eventIdSchema = idSchema('event')
 export const keyIdSchema = idSchema('key')
+export const operatorIdSchema = idSchema('operator')
+export const auditIdSchema = idSchema('audit')
 
 export type PlayerId = z.infer<typeof playerIdSchema>
 export type SessionId = z.infer<typeof sessionIdSchema>
 export type TransactionId = z.infer<typeof transactionIdSchema>
 export type EventId = z.infer<typeof eventIdSchema>
 export type KeyId = z.infer<typeof keyIdSchema>
+export type OperatorId = z.infer<typeof operatorIdSchema>
+export type AuditId = z.infer<typeof auditIdSchema>
 
-type IdOf = { player: PlayerId; session: SessionId; transaction: TransactionId; event: EventId; key: KeyId }
+type IdOf = {
+  player: PlayerId
+  session: SessionId
+  transaction: TransactionId
+  event: EventId
+  key: KeyId
+  operator: OperatorId
+  audit: AuditId
+}
 
 /** A new id, unique without coordination and ordered by time to the millisecond. `nowMs` is milliseconds since 1970. */
 export const newId = <Kind extends IdKind>(kind: Kind, cell: Cell, nowMs: number): IdOf[Kind] => {

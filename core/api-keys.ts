@@ -49,7 +49,11 @@ export const createApiKey = async (
     hash: sha256(key),
     origins: [...origins],
     role: role ?? null,
+    scopes: kind === 'server' ? ['*'] : [],
+    operatorId: null,
     createdAt: now,
+    expiresAt: null,
+    version: now.getTime(),
   })
   return { keyId, key }
 }

@@ -1,6 +1,6 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
-import { check, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
-import type { KeyId } from '#contract/ids.ts'
+import { bigint, check, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
+import type { KeyId, OperatorId } from '#contract/ids.ts'
 import type { Db } from './client.ts'
 import { id, moment } from './columns.ts'
 
@@ -20,13 +20,22 @@ export const apiKeys = pgTable(
     origins: text('origins').array().notNull(),
     /** An operator's role. */
     role: text('role'),
+    /** What a server key may do, `wallet:write`. */
+    scopes: text('scopes').array().notNull().default([]),
+    /** Whose it is, where an operator's sign-in made it. */
+    operatorId: id<OperatorId>('operator_id'),
     createdAt: moment('created_at').notNull(),
+    /** After this it is not good any more; null for one that lives until it is revoked. */
+    expiresAt: moment('expires_at'),
     revokedAt: moment('revoked_at'),
+    /** Which of two states of a key is the newer one: cells that follow the control cell go by it. */
+    version: bigint('version', { mode: 'number' }).notNull().default(0),
   },
   (table) => [
     check('api_keys_kind', sql`${table.kind} in ('publishable', 'server', 'operator')`),
     check('api_keys_name', sql`char_length(${table.name}) between 1 and 64`),
     check('api_keys_origins', sql`cardinality(${table.origins}) <= 32`),
+    check('api_keys_scopes', sql`cardinality(${table.scopes}) <= 32`),
   ],
 )
 

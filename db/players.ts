@@ -1,5 +1,5 @@
-import { eq, sql } from 'drizzle-orm'
-import { bigint, check, integer, json, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
+import { and, eq, isNull, sql } from 'drizzle-orm'
+import { bigint, check, index, integer, json, pgTable, text } from 'drizzle-orm/pg-core'
 import type { PlayerId } from '#contract/ids.ts'
 import type { Db } from './client.ts'
 import { id, moment } from './columns.ts'
@@ -20,8 +20,17 @@ export const players = pgTable(
     version: bigint('version', { mode: 'number' }).notNull(),
     createdAt: moment('created_at').notNull(),
     updatedAt: moment('updated_at').notNull(),
+    /** Until when the player may not sign in; a moment that passes, also where a ban is meant for ever. */
+    bannedUntil: moment('banned_until'),
+    banReason: text('ban_reason'),
+    /** When the player is erased, as they have asked for; null once they have changed their mind, or it has happened. */
+    deleteAt: moment('delete_at'),
+    /** Since when there is no such player. The row stays, without anything personal, so that its version goes on. */
+    deletedAt: moment('deleted_at'),
   },
   (table) => [
+    index('players_delete_at').on(table.deleteAt).where(sql`delete_at is not null`),
+    check('players_ban_reason', sql`char_length(${table.banReason}) between 1 and 256`),
     check('players_display_name', sql`char_length(${table.displayName}) between 1 and 32`),
     check('players_avatar_url', sql`char_length(${table.avatarUrl}) <= 512`),
     check('players_country', sql`char_length(${table.country}) = 2`),
@@ -31,25 +40,13 @@ export const players = pgTable(
   ],
 )
 
-/** What signs a player in: the hash of a credential -> the player. The credential itself is not stored. */
-export const credentials = pgTable(
-  'credentials',
-  {
-    provider: text('provider').notNull(),
-    credentialHash: text('credential_hash').notNull(),
-    playerId: id<PlayerId>('player_id')
-      .notNull()
-      .references(() => players.playerId),
-    createdAt: moment('created_at').notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.provider, table.credentialHash] })],
-)
-
 export type PlayerRow = typeof players.$inferSelect
-export type Credential = { readonly provider: string; readonly credentialHash: string }
 
-/** One player by primary key; undefined when there is none. */
+/** One player by primary key; undefined when there is none, or none any more. */
 export const findPlayer = async (db: Db, playerId: PlayerId): Promise<PlayerRow | undefined> => {
-  const [row] = await db.select().from(players).where(eq(players.playerId, playerId))
+  const [row] = await db
+    .select()
+    .from(players)
+    .where(and(eq(players.playerId, playerId), isNull(players.deletedAt)))
   return row
 }

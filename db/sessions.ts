@@ -1,9 +1,12 @@
 import { and, desc, eq, gt, isNull, sql } from 'drizzle-orm'
-import { bigint, check, index, integer, pgTable, text } from 'drizzle-orm/pg-core'
+import { bigint, check, index, integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
 import type { PlayerId, SessionId } from '#contract/ids.ts'
 import type { Database, Db, Tx } from './client.ts'
 import { id, moment } from './columns.ts'
 import { players } from './players.ts'
+
+/** A key of P-256, as RFC 7517 writes it. */
+export type DeviceKey = { readonly kty: 'EC'; readonly crv: 'P-256'; readonly x: string; readonly y: string }
 
 /** One row a signed-in device. Of the chain of refresh tokens only the newest one's hash and number are kept. */
 export const sessions = pgTable(
@@ -23,6 +26,8 @@ export const sessions = pgTable(
     createdAt: moment('created_at').notNull(),
     expiresAt: moment('expires_at').notNull(),
     revokedAt: moment('revoked_at'),
+    /** The device's public key (a JWK) that each refresh has to be signed with; null for a session that is bound to none. */
+    deviceKey: jsonb('device_key').$type<DeviceKey>(),
   },
   (table) => [
     index('sessions_player').on(table.playerId),

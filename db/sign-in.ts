@@ -1,7 +1,8 @@
 import type { PlayerId, SessionId } from '#contract/ids.ts'
 import type { Database } from './client.ts'
+import type { Credential } from './credentials.ts'
 import type { OutboxRow } from './outbox.ts'
-import type { Credential, PlayerRow } from './players.ts'
+import type { PlayerRow } from './players.ts'
 
 /** A session as it begins: of its chain of refresh tokens the first one's hash. */
 export type FirstSession = {

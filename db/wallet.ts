@@ -11,6 +11,8 @@ export const currencies = pgTable(
   {
     code: text('code').primaryKey(),
     cap: bigint('cap', { mode: 'number' }).notNull(),
+    /** Which of two states of a currency is the newer one: cells that follow the control cell go by it. */
+    version: bigint('version', { mode: 'number' }).notNull().default(0),
   },
   (table) => [check('currencies_cap', sql`${table.cap} between 1 and 9007199254740991`)],
 )
