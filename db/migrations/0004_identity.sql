@@ -18,12 +18,13 @@ CREATE TABLE "operators" (
 	"operator_id" text collate "C" PRIMARY KEY NOT NULL,
 	"name" text NOT NULL,
 	"role" text NOT NULL,
-	"password_verifier" text NOT NULL,
+	"secret_hash" text NOT NULL,
 	"totp_secret_encrypted" text NOT NULL,
 	"totp_step" bigint DEFAULT 0 NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL,
 	"disabled_at" timestamp (3) with time zone,
 	CONSTRAINT "operators_name" UNIQUE("name"),
+	CONSTRAINT "operators_secret_hash" UNIQUE("secret_hash"),
 	CONSTRAINT "operators_name_length" CHECK (char_length("operators"."name") between 1 and 64)
 );
 --> statement-breakpoint
