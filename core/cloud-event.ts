@@ -1,8 +1,9 @@
 import { encodeMoved, parseMoved } from '#contract/edge-request.ts'
-import { type EventData, type EventType, events, type Moved } from '#contract/events.ts'
+import type { Moved } from '#contract/events.ts'
 import { type EventId, eventIdSchema } from '#contract/ids.ts'
+import { isReplicaType, type LeavingData, type LeavingType, leaving } from '#contract/replication.ts'
 import type { OutboxRow } from '#db/outbox.ts'
-import type { BusMessage } from '#infra/event-bus.ts'
+import type { AddressedMessage, BusMessage } from '#infra/event-bus.ts'
 
 /** When what an event tells of happened, ms since 1970. */
 export const occurredAtOf = ({ attributes }: BusMessage): number => Date.parse(attributes['ce-time'] ?? '')
@@ -11,7 +12,7 @@ export const occurredAtOf = ({ attributes }: BusMessage): number => Date.parse(a
 const redrivenFor = 'perigee-redriven-for'
 
 /** An event as a consumer is given it. */
-export type ReceivedEvent<Type extends EventType = EventType> = {
+export type ReceivedEvent<Type extends LeavingType = LeavingType> = {
   [T in Type]: {
     readonly eventId: EventId
     readonly type: T
@@ -19,7 +20,7 @@ export type ReceivedEvent<Type extends EventType = EventType> = {
     readonly aggregate: string
     readonly version: number
     readonly traceparent: string
-    readonly data: EventData<T>
+    readonly data: LeavingData<T>
   }
 }[Type]
 
@@ -27,7 +28,8 @@ export type ReceivedEvent<Type extends EventType = EventType> = {
  * An event as it leaves: CloudEvents 1.0 in binary mode. Extensions: `aggregateversion` (gate on it), `moved` (tags whose
  * version moved), `traceparent`. @see https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/pubsub-protocol-binding.md
  */
-export const toMessage = (source: string, event: OutboxRow): BusMessage => ({
+export const toMessage = (source: string, event: OutboxRow): AddressedMessage => ({
+  topic: isReplicaType(event.type) ? 'replication' : 'events',
   orderingKey: event.aggregate,
   attributes: {
     'ce-specversion': '1.0',
@@ -36,7 +38,7 @@ export const toMessage = (source: string, event: OutboxRow): BusMessage => ({
     'ce-type': event.type,
     'ce-subject': event.aggregate,
     'ce-time': event.occurredAt.toISOString(),
-    'ce-dataschema': `/events.json#/$defs/${event.type}`,
+    ...(isReplicaType(event.type) ? {} : { 'ce-dataschema': `/events.json#/$defs/${event.type}` }),
     'ce-aggregateversion': String(event.version),
     'ce-traceparent': event.traceparent,
     ...(event.moved.length > 0 ? { 'ce-moved': encodeMoved(event.moved) } : {}),
@@ -57,7 +59,7 @@ export const movedBy = (message: BusMessage): Moved[] => parseMoved(message.attr
  * A message as one of the events of these types; undefined when it is of another type, be it one that this version does not
  * know yet. @throws Error when it is of such a type and does not fit the type's schema
  */
-export const parseEvent = <Type extends EventType>(
+export const parseEvent = <Type extends LeavingType>(
   { attributes, data }: BusMessage,
   types: readonly Type[],
 ): ReceivedEvent<Type> | undefined => {
@@ -73,7 +75,7 @@ export const parseEvent = <Type extends EventType>(
     aggregate,
     version,
     traceparent: attributes['ce-traceparent'] ?? '',
-    data: events[type].data.parse(JSON.parse(text)),
+    data: leaving[type].data.parse(JSON.parse(text)),
   }
   // The data was parsed with the schema of this very type.
   return event as unknown as ReceivedEvent<Type>

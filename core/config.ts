@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { type NamedKey, parseNamedKeys } from '#contract/edge-request.ts'
-import { cellSchema } from '#contract/ids.ts'
+import { type Cell, cellSchema } from '#contract/ids.ts'
 import type { BusTopic } from '#infra/event-bus.ts'
 import { googleKeysUrl } from '#infra/push-identity.ts'
 
@@ -14,6 +14,17 @@ const namedKeys = z.string().transform((text, ctx): [NamedKey, ...NamedKey[]] =>
 })
 
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/ })
+
+/** Cell -> address of its core. */
+const cellAddresses = z.string().transform((text, ctx): ReadonlyMap<Cell, string> => {
+  try {
+    const addresses = z.record(z.string(), z.url()).parse(JSON.parse(text))
+    return new Map(Object.entries(addresses).map(([cell, address]) => [cellSchema.parse(cell), address]))
+  } catch {
+    ctx.addIssue({ code: 'custom', message: 'not a JSON object of cells and addresses such as {"eu1":"https://…"}' })
+    return z.NEVER
+  }
+})
 
 /** What the commands need: the database and the master keys. */
 const commandShape = {
@@ -31,6 +42,10 @@ const coreShape = {
     .enum(['api', 'worker', 'all'])
     .default('all')
     .describe('what this process does: answer requests, work off events, or both'),
+  CELLS: cellAddresses
+    .optional()
+    .describe('JSON of every cell and the address of its core, this one included; absent where there is but one cell'),
+  CONTROL_CELL: cellSchema.optional().describe('the cell that the others follow; this one where it is absent'),
   DATABASE_REPLICA_URL: postgresUrl
     .optional()
     .describe(
@@ -107,9 +122,25 @@ export const pushOf = (config: Config): { audience: string; serviceAccount: stri
   return { audience, serviceAccount, keysUrl }
 }
 
+/** This cell among the others. */
+export type Neighbours = {
+  readonly control: Cell
+  /** The other cells, and where their cores are. */
+  readonly others: ReadonlyMap<Cell, string>
+}
+
+/** @throws Error when this cell or the control cell is not among the cells */
+export const neighboursOf = ({ CELL, CELLS, CONTROL_CELL = CELL }: Config): Neighbours => {
+  const cells = CELLS ?? new Map([[CELL, '']])
+  for (const [name, value] of Object.entries({ CELL, CONTROL_CELL }))
+    if (!cells.has(value)) throw new Error(`${name} is ${value}, and CELLS does not name it`)
+  return { control: CONTROL_CELL, others: new Map([...cells].filter(([cell]) => cell !== CELL)) }
+}
+
 /** The names of the topics. */
 export const topicsOf = ({ PUBSUB_PREFIX: prefix }: Pick<Config, 'PUBSUB_PREFIX'>): Record<BusTopic, string> => ({
   events: `${prefix}-events`,
+  replication: `${prefix}-replication`,
   'dead-letters': `${prefix}-dead-letters`,
 })
 

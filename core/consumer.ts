@@ -1,4 +1,4 @@
-import type { EventType } from '#contract/events.ts'
+import type { LeavingType } from '#contract/replication.ts'
 import { type Database, isLockTimeout, isTransient, type Tx } from '#db/client.ts'
 import { insertReceipt, raiseConsumerVersion } from '#db/inbox.ts'
 import type { OnRefused } from '#infra/deliver.ts'
@@ -12,7 +12,7 @@ const attemptsMax = 5
 /** What takes events, under a name that is its own in the cell; the subscription is named after it. */
 export type Consumer = Pick<Subscriber, 'handle' | 'available'> & { readonly name: string }
 
-export type ConsumerOptions<Type extends EventType> = {
+export type ConsumerOptions<Type extends LeavingType> = {
   readonly name: string
   /** Events of other types are passed over. */
   readonly types: readonly Type[]
@@ -26,7 +26,7 @@ export type ConsumerOptions<Type extends EventType> = {
  * A consumer of facts: what it does for an event (a reward, a message) it does once, however often the event is delivered and
  * however late. The inbox row commits with the effect.
  */
-export const consumeFacts = <Type extends EventType>(options: ConsumerOptions<Type>): Consumer =>
+export const consumeFacts = <Type extends LeavingType>(options: ConsumerOptions<Type>): Consumer =>
   consume(options, (tx, { eventId }) =>
     insertReceipt(tx, { consumer: options.name, eventId, now: new Date(options.clock()) }),
   )
@@ -35,12 +35,12 @@ export const consumeFacts = <Type extends EventType>(options: ConsumerOptions<Ty
  * A consumer of state: it keeps what an aggregate was last known to be (a copy, a count), so an event that is not newer than
  * what it has seen is passed over, whether it comes twice or late. The version commits with the state.
  */
-export const consumeState = <Type extends EventType>(options: ConsumerOptions<Type>): Consumer =>
+export const consumeState = <Type extends LeavingType>(options: ConsumerOptions<Type>): Consumer =>
   consume(options, (tx, { aggregate, version }) =>
     raiseConsumerVersion(tx, { consumer: options.name, aggregate, version }),
   )
 
-const consume = <Type extends EventType>(
+const consume = <Type extends LeavingType>(
   { name, types, database, apply }: ConsumerOptions<Type>,
   isNew: (tx: Tx, event: ReceivedEvent<Type>) => Promise<boolean>,
 ): Consumer => ({

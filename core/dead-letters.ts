@@ -1,5 +1,5 @@
 import { parseMoved } from '#contract/edge-request.ts'
-import { type EventType, events } from '#contract/events.ts'
+import { type LeavingType, leaving } from '#contract/replication.ts'
 import type { Database } from '#db/client.ts'
 import { type DeadLetterRow, fileDeadLetter, markRedriven } from '#db/dead-letters.ts'
 import { insertAgain, type OutboxRow } from '#db/outbox.ts'
@@ -45,7 +45,7 @@ export const redrive = async (database: Database, letter: DeadLetterRow, now: Da
   })
 }
 
-const everyType = Object.keys(events) as EventType[]
+const everyType = Object.keys(leaving) as LeavingType[]
 
 const outboxRowOf = ({ subscription, attributes, data }: DeadLetterRow): OutboxRow => {
   const event = parseEvent({ orderingKey: '', attributes, data }, everyType)

@@ -1,6 +1,7 @@
-import type { EventData, EventType, Moved } from '#contract/events.ts'
+import type { Moved } from '#contract/events.ts'
 import { type Cell, newId } from '#contract/ids.ts'
 import { Fault, problemContentType, problemText } from '#contract/problem.ts'
+import type { LeavingData, LeavingType } from '#contract/replication.ts'
 import { type Database, isTransient, type Tx } from '#db/client.ts'
 import { insertClaim, probeClaim } from '#db/idempotency.ts'
 import { insertEvents } from '#db/outbox.ts'
@@ -10,14 +11,14 @@ import { type Command, inFlightWaitMs, replay, type Written } from './command.ts
 
 /** An event as a verb states it; its id, time and trace come from the command. */
 export type NewEvent = {
-  [Type in EventType]: {
+  [Type in LeavingType]: {
     readonly type: Type
     readonly aggregate: string
     readonly version: number
-    readonly data: EventData<Type>
+    readonly data: LeavingData<Type>
     readonly moved: readonly Moved[]
   }
-}[EventType]
+}[LeavingType]
 
 /** What a verb decided. A refusal has no effect, whatever the verb wrote before it. */
 export type Outcome<Answer> =

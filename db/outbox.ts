@@ -1,7 +1,8 @@
 import { sql } from 'drizzle-orm'
 import { bigint, check, index, jsonb, pgTable, smallint, text } from 'drizzle-orm/pg-core'
-import type { EventType, Moved } from '#contract/events.ts'
+import type { Moved } from '#contract/events.ts'
 import type { EventId } from '#contract/ids.ts'
+import type { LeavingType } from '#contract/replication.ts'
 import type { Db, Tx } from './client.ts'
 import { id, moment } from './columns.ts'
 
@@ -19,7 +20,7 @@ export const outbox = pgTable(
       .notNull()
       .generatedAlwaysAs(sql.raw(`(hashtextextended(aggregate, 0) & ${outboxPartitions - 1})::smallint`)),
     version: bigint('version', { mode: 'number' }).notNull(),
-    type: text('type').$type<EventType>().notNull(),
+    type: text('type').$type<LeavingType>().notNull(),
     data: jsonb('data').notNull(),
     moved: jsonb('moved').$type<readonly Moved[]>().notNull(),
     traceparent: text('traceparent').notNull(),

@@ -50,7 +50,7 @@ export const createDirectBus = (onRefused: OnRefused): EventBus => {
   return {
     publish: async (messages) => {
       const taken: boolean[] = []
-      for (const message of messages) taken.push(await offerAll('events', message))
+      for (const message of messages) taken.push(await offerAll(message.topic ?? 'events', message))
       return taken
     },
     subscribe: async (subscriber) => {

@@ -6,8 +6,14 @@ export type BusMessage = {
   readonly data: Uint8Array
 }
 
-/** The topic of all events, and that of the events that somebody could not take. */
-export type BusTopic = 'events' | 'dead-letters'
+/**
+ * The topic of all events, that of what cells tell each other and nobody else, and that of the messages that somebody could
+ * not take.
+ */
+export type BusTopic = 'events' | 'replication' | 'dead-letters'
+
+/** A message, and the topic that it is for: that of all events where it is absent. */
+export type AddressedMessage = BusMessage & { readonly topic?: Exclude<BusTopic, 'dead-letters'> }
 
 export type Subscriber = {
   readonly topic: BusTopic
@@ -30,7 +36,7 @@ export type DeadLetter = {
 
 export type EventBus = {
   /** For each message, whether it is durably with the bus. Never rejects; bounded in time. */
-  publish(messages: readonly BusMessage[]): Promise<boolean[]>
+  publish(messages: readonly AddressedMessage[]): Promise<boolean[]>
   /** Starts to deliver, at least once. */
   subscribe(subscriber: Subscriber): Promise<void>
   /** Puts a message on the topic of dead letters. Rejects when it could not. */

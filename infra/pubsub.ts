@@ -38,7 +38,11 @@ export const createPubSub = (options: PubSubOptions): EventBus => {
       batching: { maxMessages: 100, maxMilliseconds: 2 },
       gaxOpts: { timeout: publishTimeoutMs, retry: null },
     })
-  const topics = { events: topicOf('events'), 'dead-letters': topicOf('dead-letters') }
+  const topics = {
+    events: topicOf('events'),
+    replication: topicOf('replication'),
+    'dead-letters': topicOf('dead-letters'),
+  }
   const subscriptions: Subscription[] = []
   const closing = new AbortController()
   const ready = emulatorHost
@@ -62,7 +66,9 @@ export const createPubSub = (options: PubSubOptions): EventBus => {
         onError(toError(error))
         return messages.map(() => false)
       }
-      const failures = await Promise.all(messages.map((message) => publishOne(topics.events, message)))
+      const failures = await Promise.all(
+        messages.map((message) => publishOne(topics[message.topic ?? 'events'], message)),
+      )
       const [failure] = failures.filter((error) => error !== undefined)
       if (failure) onError(failure)
       return failures.map((error) => error === undefined)

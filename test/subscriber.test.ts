@@ -8,6 +8,7 @@ import { PubSub } from '@google-cloud/pubsub'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { events } from '#contract/events.ts'
 import type { PlayerId } from '#contract/ids.ts'
+import { topicsOf } from '#core/config.ts'
 import { type Child, startChild, untilReady } from '#infra/local/process.ts'
 import { createPubSub } from '#infra/pubsub.ts'
 import { eventually, startWorld, type World } from './harness.ts'
@@ -128,7 +129,7 @@ describe.skipIf(host === null)('with Pub/Sub', () => {
         select event_id, version, data from outbox where type = 'perigee.wallet.changed.v1' and data->>'playerId' = ${playerId}`
     const bus = createPubSub({
       projectId: 'perigee-test',
-      topics: { events: `${world.prefix}-events`, 'dead-letters': `${world.prefix}-dead-letters` },
+      topics: topicsOf({ PUBSUB_PREFIX: world.prefix }),
       emulatorHost: host ?? '',
       onError: () => {},
       onRefused: () => {},

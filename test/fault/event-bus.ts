@@ -1,3 +1,4 @@
+import { topicsOf } from '#core/config.ts'
 import type { OnRefused } from '#infra/deliver.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
 import type { EventBus } from '#infra/event-bus.ts'
@@ -11,7 +12,7 @@ export const openEventBus = (options: {
 }): EventBus => {
   const { prefix, emulatorHost, onRefused = () => {} } = options
   if (!emulatorHost) return createDirectBus(onRefused)
-  const topics = { events: `${prefix}-events`, 'dead-letters': `${prefix}-dead-letters` }
+  const topics = topicsOf({ PUBSUB_PREFIX: prefix })
   return createPubSub({ projectId: 'perigee-test', topics, emulatorHost, onError: () => {}, onRefused })
 }
 

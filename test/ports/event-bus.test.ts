@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { topicsOf } from '#core/config.ts'
 import { deliveriesMax, type OnRefused } from '#infra/deliver.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
 import { type BusMessage, type EventBus, parseDeadLetter, type Subscriber } from '#infra/event-bus.ts'
@@ -26,7 +27,7 @@ const pubSub: Case = {
   open: (topics, onRefused) =>
     createPubSub({
       projectId: 'perigee-test',
-      topics: { events: `${topics}-events`, 'dead-letters': `${topics}-dead-letters` },
+      topics: topicsOf({ PUBSUB_PREFIX: topics }),
       emulatorHost: emulatorHost ?? undefined,
       onError: () => {},
       onRefused,
