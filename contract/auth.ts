@@ -51,7 +51,7 @@ export const signInWithDevice = defineRoute({
     .meta({ id: 'DeviceCredential' }),
   status: 200,
   answer: signInAnswerSchema,
-  errors: ['not_found', 'misdirected'],
+  errors: ['player_banned', 'deletion_pending', 'not_found', 'misdirected'],
 })
 
 export const refreshSession = defineRoute({

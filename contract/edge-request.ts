@@ -1,10 +1,12 @@
-import { type PlayerId, playerIdSchema, type SessionId, sessionIdSchema } from './ids.ts'
+import { type Cell, cellSchema, type PlayerId, playerIdSchema, type SessionId, sessionIdSchema } from './ids.ts'
 
 /** The headers between edge and core. None of them is taken from a client or handed to one. */
 export const edgeHeaders = {
   signature: 'perigee-signature',
   principal: 'perigee-principal',
   cell: 'perigee-cell',
+  /** The caller's network address; absent where a cell asks another. */
+  address: 'perigee-address',
   /** Milliseconds that are left when the request is sent. */
   deadline: 'perigee-deadline-ms',
   /** The lowest version that may answer a cached read, or `primary`: see `parseFloor`. */
@@ -24,7 +26,7 @@ export const skewMaxMs = 30_000
 
 /**
  * Who a request acts as. The edge has verified a client's key and a player's token; a server's or an operator's key
- * travels in `Authorization` and is verified by the core.
+ * travels in `Authorization` and is verified by the core. A `cell` is the core of another one, which asks for itself.
  */
 export type EdgePrincipal =
   | { readonly kind: 'public' }
@@ -32,6 +34,7 @@ export type EdgePrincipal =
   | { readonly kind: 'player'; readonly playerId: PlayerId; readonly sessionId: SessionId; readonly epoch: number }
   | { readonly kind: 'server' }
   | { readonly kind: 'operator' }
+  | { readonly kind: 'cell'; readonly cell: Cell }
 
 export const encodePrincipal = (principal: EdgePrincipal): string => {
   switch (principal.kind) {
@@ -39,6 +42,8 @@ export const encodePrincipal = (principal: EdgePrincipal): string => {
       return `player ${principal.playerId} ${principal.sessionId} ${principal.epoch}`
     case 'client':
       return `client ${principal.keyId}`
+    case 'cell':
+      return `cell ${principal.cell}`
     default:
       return principal.kind
   }
@@ -50,6 +55,10 @@ export const parsePrincipal = (text: string): EdgePrincipal | undefined => {
   if (more.length > 0) return undefined
   if ((kind === 'public' || kind === 'server' || kind === 'operator') && first === undefined) return { kind }
   if (kind === 'client' && first && second === undefined) return { kind, keyId: first }
+  if (kind === 'cell' && second === undefined) {
+    const cell = cellSchema.safeParse(first)
+    return cell.success ? { kind, cell: cell.data } : undefined
+  }
   if (kind !== 'player' || !/^\d{1,10}$/.test(third ?? '')) return undefined
   const playerId = playerIdSchema.safeParse(first)
   const sessionId = sessionIdSchema.safeParse(second)
@@ -80,6 +89,7 @@ export type SignedParts = {
 const signedHeaders = [
   edgeHeaders.principal,
   edgeHeaders.cell,
+  edgeHeaders.address,
   edgeHeaders.deadline,
   edgeHeaders.floor,
   'authorization',

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { timeSchema } from './scalars.ts'
 
 type ErrorDefinition = {
   readonly status: number
@@ -29,6 +30,18 @@ export const errors = define({
   refresh_token_invalid: { status: 401, title: 'The refresh token is not valid', retryable: false },
   refresh_token_reused: { status: 401, title: 'The refresh token was used before', retryable: false },
   origin_not_allowed: { status: 403, title: 'The key does not allow this web origin', retryable: false },
+  player_banned: {
+    status: 403,
+    title: 'The player is banned',
+    retryable: false,
+    extras: { bannedUntil: timeSchema, reason: z.string() },
+  },
+  deletion_pending: {
+    status: 403,
+    title: 'The account is about to be deleted',
+    retryable: false,
+    extras: { deleteAt: timeSchema },
+  },
   not_found: { status: 404, title: 'There is nothing here that you may see', retryable: false },
   method_not_allowed: { status: 405, title: 'The path does not take this method', retryable: false },
   insufficient_funds: {

@@ -81,4 +81,4 @@ const encodeTime = (ms: number) => {
 }
 
 /** The home cell that an id names. The id must have passed its schema. */
-export const cellOf = (id: PlayerId | SessionId): Cell => id.slice(4, id.indexOf('_', 4)) as Cell
+export const cellOf = (id: PlayerId | SessionId | KeyId): Cell => id.slice(4, id.indexOf('_', 4)) as Cell

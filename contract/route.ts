@@ -38,14 +38,14 @@ export type Direct = { readonly kind: 'direct' }
  */
 export type Forwarded = { readonly kind: 'forwarded'; readonly idempotencyKey: 'required' | 'optional' | 'none' }
 
-/** Answered by the edge alone: from a document that the core publishes, or from a file that was deployed with the Worker. */
+/** Answered by the edge alone: from a document of every cell, or from a file that was deployed with the Worker. */
 export type Local =
-  | { readonly kind: 'local'; readonly document: DocumentName }
+  | { readonly kind: 'local'; readonly document: 'jwks' }
   | { readonly kind: 'local'; readonly asset: string }
 
 export type Delivery = Cached | Direct | Forwarded | Local
 
-/** The documents that the core publishes to the edge. `clients` and `revocations` stay inside. */
+/** The documents that a core publishes to the edge. `clients` and `revocations` stay inside. */
 export type DocumentName = 'jwks' | 'clients' | 'revocations'
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
@@ -106,7 +106,7 @@ export const cached = <const Tag extends string>(options: Omit<Cached<Tag>, 'kin
 })
 export const direct: Direct = { kind: 'direct' }
 export const forwarded = (options: Omit<Forwarded, 'kind'>): Forwarded => ({ kind: 'forwarded', ...options })
-export const localDocument = <const Name extends DocumentName>(document: Name) => ({ kind: 'local', document }) as const
+export const localDocument = (document: 'jwks') => ({ kind: 'local', document }) as const
 export const localAsset = <const Path extends string>(asset: Path) => ({ kind: 'local', asset }) as const
 
 type Inferred<Schema, Direction extends 'input' | 'output'> = Schema extends z.ZodType

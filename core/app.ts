@@ -9,9 +9,9 @@ import { type Db, isLockTimeout, isOutage, isStatementTimeout, isTransient } fro
 import type { Log } from '#infra/log.ts'
 import type { Command } from './command.ts'
 import type { Context } from './context.ts'
-import { documents, isDocumentName } from './document.ts'
 import { verifyEdgeSignature } from './edge-signature.ts'
 import { Absent, type Handler, type Reply } from './handler.ts'
+import type { InternalRoute } from './internal.ts'
 import { type PrincipalReader, principalName, requireLiveSession } from './principal.ts'
 import { type PushReceiver, pushBytesMax } from './push.ts'
 import type { Replica } from './replica.ts'
@@ -20,6 +20,7 @@ import type { Write } from './write.ts'
 
 export type AppOptions = {
   readonly handlers: readonly Handler[]
+  readonly internal: readonly InternalRoute[]
   readonly cell: Cell
   readonly db: Db
   /** Undefined where there is none. */
@@ -50,22 +51,23 @@ export const createApp = (options: AppOptions): Hono => {
       return c.text(error instanceof Error ? error.message : 'not ready', 503)
     }
   })
-  app.get('/internal/documents/:name', (c) =>
-    logged(c, options, '/internal/documents/{name}', (trail) => replyDocument(c, options, trail)),
-  )
+  for (const route of options.internal)
+    app.on(route.method, honoPath(route.path), (c) =>
+      logged(c, options, route.path, (trail) => replyInternal(c, options, { route, trail })),
+    )
   const { push } = options
   if (push)
     app.post('/internal/events', (c) => logged(c, options, '/internal/events', (trail) => replyPush(c, push, trail)))
   const handlers = options.handlers.toSorted((a, b) => bySpecificity(a.route, b.route))
   for (const handler of handlers) {
     const { method, path } = handler.route
-    app.on(method, path.replace(/\{(\w+)\}/g, ':$1'), (c) =>
-      logged(c, options, path, (trail) => reply(c, options, { handler, trail })),
-    )
+    app.on(method, honoPath(path), (c) => logged(c, options, path, (trail) => reply(c, options, { handler, trail })))
   }
   app.notFound((c) => logged(c, options, 'none', async () => Promise.reject(new Fault('not_found'))))
   return app
 }
+
+const honoPath = (path: string) => path.replace(/\{(\w+)\}/g, ':$1')
 
 const reply = async (
   c: HonoContext,
@@ -85,7 +87,8 @@ const reply = async (
   const { cell, db, replica, write } = options
   const { requestId, traceparent } = trail
   const floor = parseFloor(request.header(edgeHeaders.floor))
-  const ctx: Context = { cell, db, replica, floor, write, principal, requestId, traceparent, now, deadlineAt }
+  const address = request.header(edgeHeaders.address)
+  const ctx: Context = { cell, db, replica, floor, write, principal, address, requestId, traceparent, now, deadlineAt }
 
   const input = parseInput(route, request)
   const key = idempotencyKeyOf(route, request.header('idempotency-key'), randomUUID)
@@ -106,16 +109,18 @@ const reply = async (
   return handler.reply(ctx, input as never, command)
 }
 
-const replyDocument = async (c: HonoContext, options: AppOptions, trail: Trail): Promise<Reply> => {
-  verifyEdgeSignature(await rawRequestOf(c), options.edgeKeys, options.clock())
-  trail.principal = 'edge'
-  const name = c.req.param('name') ?? ''
-  if (!isDocumentName(name)) throw new Fault('not_found')
-  return {
-    status: 200,
-    contentType: 'application/json',
-    body: JSON.stringify(await documents[name](options.db, new Date(options.clock()))),
-  }
+const replyInternal = async (
+  c: HonoContext,
+  options: AppOptions,
+  { route, trail }: { route: InternalRoute; trail: Trail },
+): Promise<Reply> => {
+  const now = new Date(options.clock())
+  const request = await rawRequestOf(c)
+  verifyEdgeSignature(request, options.edgeKeys, now.getTime())
+  trail.principal = 'internal'
+  const deadlineAt = deadlineOf(request.header, now.getTime())
+  const answer = await route.answer(request, { ...trail, now, deadlineAt })
+  return { status: 200, contentType: 'application/json', body: JSON.stringify(answer) }
 }
 
 const replyPush = async (c: HonoContext, push: PushReceiver, trail: Trail): Promise<Reply> => {

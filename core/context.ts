@@ -24,6 +24,8 @@ export type Context = {
   readonly principal: Principal
   /** This core's cell. */
   readonly cell: Cell
+  /** The caller's network address, for limits; undefined where the edge does not know it. */
+  readonly address: string | undefined
   readonly requestId: string
   /** W3C trace context, carried into events. */
   readonly traceparent: string

@@ -9,18 +9,22 @@ import { createApp } from './app.ts'
 import { authRoutes } from './auth/routes.ts'
 import { createSessionIssuer } from './auth/session-issuer.ts'
 import { isFor } from './cloud-event.ts'
-import type { Config } from './config.ts'
+import { type Config, type Neighbours, neighboursOf } from './config.ts'
 import { type Consumer, logRefusals } from './consumer.ts'
 import { createDeadLetterConsumer } from './dead-letters.ts'
+import { createDirectory } from './directory.ts'
 import { createHeartbeat } from './heartbeat.ts'
+import { internalRoutes } from './internal.ts'
 import { createInvalidator } from './invalidate.ts'
 import { createLimiter } from './limiter.ts'
+import { createPeers } from './peers.ts'
 import { playerRoutes } from './players/routes.ts'
 import { createPrincipalReader } from './principal.ts'
 import { createPushReceiver } from './push.ts'
 import { createReaper } from './reap.ts'
 import { createRelay } from './relay.ts'
 import { createReplica } from './replica.ts'
+import { createFollower, handOver } from './replicate.ts'
 import { createSecrets } from './secrets.ts'
 import { sessionRoutes } from './sessions/routes.ts'
 import { createSignerSource } from './signing-keys.ts'
@@ -65,7 +69,17 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   ]
   const replica =
     replicaDatabase && role !== 'worker' ? createReplica({ db: replicaDatabase.db, log, clock }) : undefined
-  const subscribers = subscribersOf(config, adapters, [invalidator.consumer])
+  const neighbours = neighboursOf(config)
+  const peers = createPeers({ cell, others: neighbours.others, edgeKeys: config.EDGE_KEYS, clock })
+  const directory = createDirectory({ cell, neighbours, database, peers })
+  const follower = createFollower(database)
+  const subscribers = [
+    ...subscribersOf(config, adapters, {
+      events: [invalidator.consumer],
+      replication: follows(cell, neighbours) ? [follower] : [],
+    }),
+    ...(config.EVENT_BUS === 'direct' ? handOver({ peers, neighbours, prefix: prefixOf(config), clock }) : []),
+  ]
   const stopping = new AbortController()
 
   return {
@@ -74,11 +88,12 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
         role === 'worker'
           ? []
           : [
-              ...authRoutes({ issuer, limiter: createLimiter(adapters.redis), database }),
+              ...authRoutes({ issuer, limiter: createLimiter(adapters.redis), database, directory }),
               ...playerRoutes,
               ...sessionRoutes,
               ...walletRoutes,
             ],
+      internal: internalRoutes({ cell, neighbours, database, peers, follow: follower.handle }),
       cell,
       db,
       replica,
@@ -122,22 +137,34 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   }
 }
 
-/** The cell's consumers under the names of their subscriptions. */
-const subscribersOf = (config: Config, { database, clock }: Adapters, consumers: readonly Consumer[]): Subscriber[] => {
-  const prefix = `${config.PUBSUB_PREFIX}-${config.CELL}-`
+/** Whether a cell goes by what another one says. */
+const follows = (cell: Config['CELL'], { control }: Neighbours) => cell !== control
+
+/** What the names of a cell's subscriptions begin with. */
+const prefixOf = (config: Config) => `${config.PUBSUB_PREFIX}-${config.CELL}-`
+
+/** The cell's consumers, by topic, under the names of their subscriptions. */
+const subscribersOf = (
+  config: Config,
+  { database, clock }: Adapters,
+  consumers: Readonly<Record<'events' | 'replication', readonly Consumer[]>>,
+): Subscriber[] => {
+  const prefix = prefixOf(config)
+  const subscriber = (topic: Subscriber['topic'], { handle, ...consumer }: Consumer): Subscriber => {
+    const name = prefix + consumer.name
+    return {
+      ...consumer,
+      name,
+      topic,
+      handle: async (message) => {
+        if (isFor(message, name)) await handle(message)
+      },
+    }
+  }
   const deadLetters = createDeadLetterConsumer({ database, prefix, clock })
   return [
-    ...consumers.map(({ handle, ...consumer }): Subscriber => {
-      const name = prefix + consumer.name
-      return {
-        ...consumer,
-        name,
-        topic: 'events',
-        handle: async (message) => {
-          if (isFor(message, name)) await handle(message)
-        },
-      }
-    }),
+    ...consumers.events.map((consumer) => subscriber('events', consumer)),
+    ...consumers.replication.map((consumer) => subscriber('replication', consumer)),
     { ...deadLetters, name: prefix + deadLetters.name, topic: 'dead-letters' },
   ]
 }

@@ -51,7 +51,7 @@ export const createPrincipalReader = (db: Db): PrincipalReader => {
 
   return async ({ header, access, now }) => {
     const stated = parsePrincipal(header(edgeHeaders.principal) ?? '')
-    if (!stated || !accessOf[access].includes(stated.kind)) throw new Fault('unauthenticated')
+    if (!stated || stated.kind === 'cell' || !accessOf[access].includes(stated.kind)) throw new Fault('unauthenticated')
     if (stated.kind !== 'server' && stated.kind !== 'operator') return stated
     const authorization = header('authorization')
     if (!authorization) throw new Fault('unauthenticated')

@@ -25,7 +25,7 @@ export type ParsedInput = { readonly params: unknown; readonly query: unknown; r
 export const parseInput = (route: Route, request: RawRequest): ParsedInput => ({
   params: parsePart(route.params, request.params, 'path'),
   query: parsePart(route.query, request.query, 'query'),
-  body: route.body && parsePart(route.body, parseJson(request), 'body'),
+  body: route.body && parsePart(route.body, readJson(request), 'body'),
 })
 
 const parsePart = (schema: Route['params'], value: unknown, place: InputError['in']): unknown => {
@@ -35,7 +35,8 @@ const parsePart = (schema: Route['params'], value: unknown, place: InputError['i
   return result.data
 }
 
-const parseJson = ({ header, body }: RawRequest): unknown => {
+/** The body as JSON. @throws Fault `unsupported_media_type`, `body_too_large`, `malformed_json`, `invalid_request` */
+export const readJson = ({ header, body }: RawRequest): unknown => {
   if (body.length > bodyBytesMax) throw new Fault('body_too_large', { extras: { limitBytes: bodyBytesMax } })
   const mediaType = header('content-type')?.split(';')[0]?.trim().toLowerCase()
   if (mediaType !== 'application/json') throw new Fault('unsupported_media_type')

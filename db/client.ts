@@ -9,10 +9,13 @@ export type Db = PgDatabase<PostgresJsQueryResultHKT>
 /** A transaction: what was written through it commits or vanishes together. */
 export type Tx = Parameters<Parameters<Db['transaction']>[0]>[0]
 
+/** What stands for a `$1` of a statement. */
+export type Parameter = string | number | null | readonly string[]
+
 export type Database = {
   readonly db: Db
   /** One statement as plain SQL with `$1` parameters, prepared once a connection, committed by itself. */
-  statement<Row>(text: string, parameters: readonly (string | number | readonly string[])[]): Promise<Row[]>
+  statement<Row>(text: string, parameters: readonly Parameter[]): Promise<Row[]>
   /** Resolves when the database answers. */
   ping(): Promise<void>
   /** Ends the pool; running queries get `graceMs` to finish. */
@@ -66,8 +69,8 @@ export const openDatabase = (options: DatabaseOptions): Database => {
   db.transaction = forTransactions.transaction.bind(forTransactions)
   return {
     db,
-    statement: async <Row>(text: string, parameters: readonly (string | number | readonly string[])[]) => {
-      const query = sql.unsafe(text, parameters as (string | number | string[])[], { prepare: true })
+    statement: async <Row>(text: string, parameters: readonly Parameter[]) => {
+      const query = sql.unsafe(text, parameters as (string | number | null | string[])[], { prepare: true })
       const rows = await heard(query, options.statementTimeoutMs + silenceMaxMs)
       return rows as unknown as Row[]
     },

@@ -12,3 +12,6 @@ export const id = <Id extends string>(name: string) =>
 /** Bytes as they are. */
 export const bytes = (name: string) =>
   customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => 'bytea' })(name)
+
+/** SQL of milliseconds since 1970 as what a `moment` stores. */
+export const momentOf = (parameter: string) => `to_timestamp(${parameter}::bigint / 1000.0)::timestamptz(3)`

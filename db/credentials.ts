@@ -1,7 +1,8 @@
-import { sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { bigint, check, index, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
-import type { PlayerId } from '#contract/ids.ts'
-import { id, moment } from './columns.ts'
+import type { EventId, PlayerId } from '#contract/ids.ts'
+import type { Database, Db } from './client.ts'
+import { id, moment, momentOf } from './columns.ts'
 
 /**
  * The directory: what signs a player in -> the player, of whichever cell. The control cell's rows decide; those of the other
@@ -37,3 +38,110 @@ export const passwords = pgTable('passwords', {
 
 export type CredentialRow = typeof credentials.$inferSelect
 export type Credential = { readonly provider: string; readonly credentialHash: string }
+
+/** Whose a credential is, as of a version. */
+export type Holding = {
+  readonly playerId: PlayerId | null
+  readonly version: number
+  readonly createdAt: Date
+}
+
+type HoldingText = Omit<Holding, 'createdAt'> & { readonly createdAt: string }
+
+const holdingOf = (row: HoldingText | undefined): Holding | undefined =>
+  row && { ...row, createdAt: new Date(row.createdAt) }
+
+const holdingColumns = `player_id as "playerId", version, created_at as "createdAt"`
+
+/** Where an event that leaves with a statement comes from. */
+export type EventOrigin = { readonly eventId: EventId; readonly traceparent: string; readonly now: Date }
+
+/**
+ * SQL that tells the other cells of the rows of `credentials` that the CTE `c` has changed, or of none.
+ * Parameters: event id, traceparent, time.
+ */
+export const tellOthers = (eventId: string, traceparent: string, at: string) => `
+  insert into outbox (event_id, aggregate, version, type, data, moved, traceparent, occurred_at)
+  select ${eventId}, 'credential:' || provider || ':' || credential_hash, version, 'perigee.replica.credential.v1',
+    jsonb_build_object('provider', provider, 'credentialHash', credential_hash, 'playerId', player_id,
+      'createdAt', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
+    '[]', ${traceparent}, ${momentOf(at)} from c`
+
+/** Takes a credential that is nobody's. `on conflict` waits for a claim in flight, up to `lock_timeout`. */
+export const takeCredential = (playerId: string, at: string) => `
+  insert into credentials as c (provider, credential_hash, player_id, version, created_at)
+  values ($1, $2, ${playerId}, ${at}, ${momentOf(at)})
+  on conflict (provider, credential_hash) do update set player_id = excluded.player_id,
+    version = greatest(c.version + 1, excluded.version), created_at = excluded.created_at
+  where c.player_id is null
+  returning *`
+
+const claimStatement = `
+with c as (${takeCredential('$3', '$4')}), o as (${tellOthers('$5', '$6', '$4')})
+select ${holdingColumns} from c
+union all
+select ${holdingColumns} from credentials where provider = $1 and credential_hash = $2 and not exists (select from c)`
+
+/**
+ * In the control cell: makes a credential a player's, if it is nobody's, and tells whose it is then. Undefined when another
+ * claim has committed after the statement's snapshot: asked again it is there. By the primary key.
+ */
+export const claimCredential = async (
+  database: Database,
+  { provider, credentialHash }: Credential,
+  { playerId, origin: { eventId, traceparent, now } }: { readonly playerId: PlayerId; readonly origin: EventOrigin },
+): Promise<Holding | undefined> => {
+  const parameters = [provider, credentialHash, playerId, now.getTime(), eventId, traceparent]
+  return holdingOf((await database.statement<HoldingText>(claimStatement, parameters))[0])
+}
+
+const releaseStatement = `
+with c as (
+  update credentials set player_id = null, version = greatest(version + 1, $4::bigint)
+  where provider = $1 and credential_hash = $2 and player_id = $3 returning *
+), o as (${tellOthers('$5', '$6', '$4')})
+select ${holdingColumns} from c
+union all
+select ${holdingColumns} from credentials where provider = $1 and credential_hash = $2 and not exists (select from c)`
+
+/** In the control cell: makes a credential nobody's, if it is this player's, and tells whose it is then. */
+export const releaseCredential = async (
+  database: Database,
+  { provider, credentialHash }: Credential,
+  { playerId, origin: { eventId, traceparent, now } }: { readonly playerId: PlayerId; readonly origin: EventOrigin },
+): Promise<Holding | undefined> => {
+  const parameters = [provider, credentialHash, playerId, now.getTime(), eventId, traceparent]
+  return holdingOf((await database.statement<HoldingText>(releaseStatement, parameters))[0])
+}
+
+/** Whose a credential is, as far as this cell has heard; undefined for what it has never heard of. By the primary key. */
+export const findHolding = async (
+  database: Database,
+  { provider, credentialHash }: Credential,
+): Promise<Holding | undefined> => {
+  const statement = `select ${holdingColumns} from credentials where provider = $1 and credential_hash = $2`
+  return holdingOf((await database.statement<HoldingText>(statement, [provider, credentialHash]))[0])
+}
+
+/** What the control cell says of a credential: stored where it is newer than what is known. */
+export const followCredential = async (
+  db: Db,
+  { provider, credentialHash, playerId, version, createdAt }: Credential & Holding,
+): Promise<void> => {
+  await db
+    .insert(credentials)
+    .values({ provider, credentialHash, playerId, version, createdAt })
+    .onConflictDoUpdate({
+      target: [credentials.provider, credentials.credentialHash],
+      set: { playerId, version, createdAt },
+      setWhere: sql`${credentials.version} < ${version}`,
+    })
+}
+
+/** What signs a player in, by the index on the player; the oldest first. */
+export const listCredentials = (db: Db, playerId: PlayerId): Promise<CredentialRow[]> =>
+  db
+    .select()
+    .from(credentials)
+    .where(eq(credentials.playerId, playerId))
+    .orderBy(credentials.createdAt, credentials.provider, credentials.credentialHash)

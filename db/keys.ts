@@ -61,6 +61,14 @@ export const insertSigningKey = async (db: Db, key: Omit<SigningKeyRow, 'revoked
   await db.insert(signingKeys).values(key)
 }
 
+/** What the control cell says of a key: stored where it is newer than what is known. By the primary key. */
+export const followApiKey = async (db: Db, key: ApiKeyRow): Promise<void> => {
+  await db
+    .insert(apiKeys)
+    .values(key)
+    .onConflictDoUpdate({ target: apiKeys.keyId, set: key, setWhere: sql`${apiKeys.version} < ${key.version}` })
+}
+
 /** A key that was not revoked, by the unique index on its hash; undefined when there is none. */
 export const findLiveApiKey = async (db: Db, kind: ApiKeyKind, hash: string): Promise<ApiKeyRow | undefined> => {
   const [row] = await db

@@ -70,12 +70,26 @@ export const walletEntries = pgTable(
   ],
 )
 
+export type CurrencyRow = typeof currencies.$inferSelect
+
 /** Declares a currency or changes its cap. A balance above a lowered cap stays and can be spent. */
 export const upsertCurrency = async (db: Db, currency: { code: string; cap: number }): Promise<void> => {
   await db
     .insert(currencies)
     .values(currency)
     .onConflictDoUpdate({ target: currencies.code, set: { cap: currency.cap } })
+}
+
+/** What the control cell says of a currency: stored where it is newer than what is known. By the primary key. */
+export const followCurrency = async (db: Db, currency: CurrencyRow): Promise<void> => {
+  await db
+    .insert(currencies)
+    .values(currency)
+    .onConflictDoUpdate({
+      target: currencies.code,
+      set: currency,
+      setWhere: sql`${currencies.version} < ${currency.version}`,
+    })
 }
 
 /** Every currency by its code. A deployment has tens of them. */

@@ -53,13 +53,13 @@ export const createEdge = (options: EdgeOptions): Edge => {
   const documents = createDocuments({ askCore, cells, dataCentre: options.dataCentre })
   const callers = createCallers({
     documents,
-    verifySession: createVerifySession({ documents, issuer: environment.issuer }),
+    verifySession: createVerifySession({ documents, cells, issuer: environment.issuer }),
     requireUnrevoked: createRequireUnrevoked(documents, Date.now),
   })
   const consistency = createConsistency(hmac)
   const forward = createForward({ cells, askCore, consistency })
   const answerCached = composeCached({ ...options, keysMax: environment.upstash.keysMax, askCore, cells, consistency })
-  const answerLocal = createAnswerLocal({ documents, assets: environment.assets })
+  const answerLocal = createAnswerLocal({ documents, cells, assets: environment.assets })
 
   const deliver = (exchange: Routed): Promise<Answer> => {
     const { delivery } = exchange.route

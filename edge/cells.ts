@@ -10,8 +10,12 @@ export type Cells = {
   choose(exchange: Routed): Cell
   /** The cell of that name; undefined when this deployment has none. */
   find(name: string): Cell | undefined
-  /** Nearest first, for a request without a home. */
+  /** For a request without a home. */
   nearest(exchange: Pick<Routed, 'request'>): Cell
+  /** Another one that can do what any can, the control cell if it may be; undefined where there is but one. */
+  besides(cell: Cell): Cell | undefined
+  /** All of them. */
+  readonly names: readonly Cell[]
 }
 
 /** @throws Error when the control cell is not among the cells */
@@ -34,6 +38,8 @@ export const createCells = (cells: ReadonlyMap<Cell, CellAddress>, control: Cell
     return [...cells].find(([, { near }]) => near.includes(continent))?.[0] ?? control
   }
   return {
+    besides: (cell) => (cell === control ? [...cells.keys()].find((other) => other !== cell) : control),
+    names: [...cells.keys()],
     addressOf,
     find,
     nearest,

@@ -21,7 +21,7 @@ export type Documents = {
   /** As the nearest core has it, or that of `cell`. */
   get<Name extends DocumentName>(name: Name, exchange: Exchange, cell?: Cell): Promise<Document<Name>>
   /** The same, but not older than its fresh life: for a token whose key is unknown. */
-  getNewer<Name extends DocumentName>(name: Name, exchange: Exchange): Promise<Document<Name>>
+  getNewer<Name extends DocumentName>(name: Name, exchange: Exchange, cell: Cell): Promise<Document<Name>>
 }
 
 export type Document<Name extends DocumentName> = { readonly value: ValueOf[Name]; readonly text: string }
@@ -131,7 +131,7 @@ export const createDocuments = ({
   return {
     get: (name, exchange, cell = cells.nearest(exchange)) =>
       getWithin(sourceOf(name, cell), exchange, lives[name].waitMs),
-    getNewer: (name, exchange) => getWithin(sourceOf(name, cells.nearest(exchange)), exchange, lives[name].freshMs),
+    getNewer: (name, exchange, cell) => getWithin(sourceOf(name, cell), exchange, lives[name].freshMs),
   }
 }
 

@@ -1,6 +1,7 @@
 import { edgeHeaders, parseMoved } from '#contract/edge-request.ts'
 import { idempotencyKeyOf } from '#contract/idempotency.ts'
-import { problemSchema } from '#contract/problem.ts'
+import type { Cell } from '#contract/ids.ts'
+import { Fault, problemSchema } from '#contract/problem.ts'
 import type { Answer } from './answer.ts'
 import type { Cells } from './cells.ts'
 import type { Consistency } from './consistency.ts'
@@ -38,12 +39,18 @@ export const createForward =
       headers: {
         ...(['server', 'operator'].includes(route.access) ? { authorization: header('authorization') } : {}),
         ...(route.body ? { 'content-type': asciiOf(header('content-type')) } : {}),
+        [edgeHeaders.address]: header('cf-connecting-ip'),
         'idempotency-key': idempotencyKeyOf(route, header('idempotency-key'), () => crypto.randomUUID()),
       },
       ...(route.body ? { body: await readBody(exchange) } : {}),
       deadlineAt: exchange.arrivedAt + budgetMs[writes ? 'forwarded' : 'direct'],
     }
-    const answer = await withOneHop(cells, (cell) => askCore(exchange, { ...coreRequest, cell }), coreRequest)
+    const ask = (cell: Cell) => withOneHop(cells, (asked) => askCore(exchange, { ...coreRequest, cell: asked }), cell)
+    const answer = await ask(coreRequest.cell).catch((error: unknown) => {
+      const other = route.cell === 'nearest' && isUnavailable(error) ? cells.besides(coreRequest.cell) : undefined
+      if (!other) throw error
+      return ask(other)
+    })
     const headers: Answer['headers'] = { 'cache-control': 'no-store' }
     for (const name of passedHeaders) {
       const value = answer.headers.get(name)
@@ -57,11 +64,10 @@ export const createForward =
 /** Beyond ASCII a header may arrive as other bytes than were signed; what it says does not matter then, only that it is wrong. */
 const asciiOf = (value: string | undefined) => value?.replace(/[^\x20-\x7e]/g, '?')
 
-const withOneHop = async (
-  cells: Cells,
-  ask: (cell: CoreRequest['cell']) => Promise<CoreAnswer>,
-  { cell }: CoreRequest,
-): Promise<CoreAnswer> => {
+/** The cell was not reached, so another one may do what any can. */
+const isUnavailable = (error: unknown) => error instanceof Fault && error.code === 'unavailable'
+
+const withOneHop = async (cells: Cells, ask: (cell: Cell) => Promise<CoreAnswer>, cell: Cell): Promise<CoreAnswer> => {
   const answer = await ask(cell)
   if (answer.status !== 421) return answer
   const problem = problemSchema.parse(JSON.parse(answer.text))

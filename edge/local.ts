@@ -1,6 +1,7 @@
 import { Fault } from '#contract/problem.ts'
 import { fill, type Local } from '#contract/route.ts'
 import type { Answer } from './answer.ts'
+import type { Cells } from './cells.ts'
 import type { Documents } from './document.ts'
 import type { Routed } from './exchange.ts'
 
@@ -8,14 +9,22 @@ import type { Routed } from './exchange.ts'
 const documentMaxAge = 'public, max-age=10'
 const assetMaxAge = 'public, max-age=300'
 
-/** Answers routes that the edge serves alone: a document of the core, or a file of the deployment. @throws Fault `not_found` */
+/** Answers routes that the edge serves alone: documents of the cores, or a file of the deployment. @throws Fault `not_found` */
 export const createAnswerLocal =
-  ({ documents, assets }: { readonly documents: Documents; readonly assets: Fetcher }) =>
+  ({
+    documents,
+    cells,
+    assets,
+  }: {
+    readonly documents: Documents
+    readonly cells: Pick<Cells, 'names'>
+    readonly assets: Fetcher
+  }) =>
   async (exchange: Routed, delivery: Local): Promise<Answer> => {
     if ('document' in delivery) {
-      const { text } = await documents.get(delivery.document, exchange)
+      const all = await Promise.all(cells.names.map((cell) => documents.get(delivery.document, exchange, cell)))
       const headers = { 'content-type': 'application/json', 'cache-control': documentMaxAge }
-      return { status: 200, headers, body: text }
+      return { status: 200, headers, body: JSON.stringify({ keys: all.flatMap(({ value }) => value.keys) }) }
     }
     const url = new URL(fill(delivery.asset, exchange.params), exchange.request.url)
     const response = await assets.fetch(new Request(url))

@@ -1,9 +1,10 @@
-import { createLocalJWKSet, errors as joseErrors, jwtVerify } from 'jose'
+import { createLocalJWKSet, decodeProtectedHeader, errors as joseErrors, jwtVerify } from 'jose'
 import * as z from 'zod'
 import { accessTokenAudience } from '#contract/auth.ts'
 import type { EdgePrincipal } from '#contract/edge-request.ts'
-import { cellSchema, playerIdSchema, sessionIdSchema } from '#contract/ids.ts'
+import { type Cell, cellOf, cellSchema, keyIdSchema, playerIdSchema, sessionIdSchema } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
+import type { Cells } from './cells.ts'
 import type { Document, Documents } from './document.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -28,25 +29,41 @@ const rememberedMax = 10_000
 const rememberedMs = 60_000
 
 /**
- * Verifies ES256 access tokens against the JWKS document, each token once a minute. A
- * token of an unknown key makes the isolate ask for newer keys, at most once in ten seconds.
+ * Verifies ES256 access tokens against the keys of the cell that they name, each token once a minute. A token of an unknown
+ * key makes the isolate ask that cell for newer keys, at most once in ten seconds.
+ *
+ * A cell signs for its own players alone, so nothing has to be replicated before a new key can be used, and what leaks in
+ * one cell is good for no player of another.
  */
 export const createVerifySession = ({
   documents,
+  cells,
   issuer,
 }: {
   readonly documents: Documents
+  readonly cells: Pick<Cells, 'find'>
   readonly issuer: string
 }): VerifySession => {
   const remembered = new Map<string, { principal: PlayerPrincipal; until: number }>()
-  let keys: { document: Document<'jwks'>; find: ReturnType<typeof createLocalJWKSet> } | undefined
+  const keySets = new Map<Cell, { document: Document<'jwks'>; find: ReturnType<typeof createLocalJWKSet> }>()
 
-  const keysOf = (document: Document<'jwks'>) => {
-    if (keys?.document !== document) keys = { document, find: createLocalJWKSet(document.value) }
-    return keys.find
+  const keysOf = (cell: Cell, document: Document<'jwks'>) => {
+    const known = keySets.get(cell)
+    if (known?.document === document) return known.find
+    const find = createLocalJWKSet(document.value)
+    keySets.set(cell, { document, find })
+    return find
   }
 
-  const verify = async (exchange: Exchange, token: string) => {
+  /** The cell that signs with the key which a token names. */
+  const signerOf = (token: string): Cell => {
+    const keyId = keyIdSchema.safeParse(keyIdOf(token))
+    const cell = keyId.success ? cells.find(cellOf(keyId.data)) : undefined
+    if (!cell) throw new Fault('token_invalid')
+    return cell
+  }
+
+  const verify = async (exchange: Exchange, token: string, signer: Cell) => {
     const options = {
       algorithms: ['ES256'],
       issuer,
@@ -55,15 +72,17 @@ export const createVerifySession = ({
       requiredClaims: ['exp', 'sub'],
     }
     try {
-      return await jwtVerify(token, keysOf(await documents.get('jwks', exchange)), options)
+      return await jwtVerify(token, keysOf(signer, await documents.get('jwks', exchange, signer)), options)
     } catch (error) {
       if (!(error instanceof joseErrors.JWKSNoMatchingKey)) throw error
-      return jwtVerify(token, keysOf(await documents.getNewer('jwks', exchange)), options)
+      return jwtVerify(token, keysOf(signer, await documents.getNewer('jwks', exchange, signer)), options)
     }
   }
 
   const verifyOnce = async (exchange: Exchange, authorization: string): Promise<PlayerPrincipal> => {
-    const { payload } = await verify(exchange, bearerOf(authorization)).catch((cause: unknown) => {
+    const token = bearerOf(authorization)
+    const signer = signerOf(token)
+    const { payload } = await verify(exchange, token, signer).catch((cause: unknown) => {
       if (cause instanceof joseErrors.JWTExpired) throw new Fault('token_expired', { cause })
       if (cause instanceof joseErrors.JOSEError) throw new Fault('token_invalid', { cause })
       throw cause
@@ -71,6 +90,7 @@ export const createVerifySession = ({
     const claims = claimsSchema.safeParse(payload)
     if (!claims.success) throw new Fault('token_invalid', { cause: claims.error })
     const { sub, sid, epoch, exp } = claims.data
+    if (cellOf(sub) !== signer) throw new Fault('token_invalid', { detail: 'signed by another cell than the player’s' })
     const principal: PlayerPrincipal = { kind: 'player', playerId: sub, sessionId: sid, epoch }
     if (remembered.size >= rememberedMax) remembered.delete(remembered.keys().next().value ?? '')
     const expiresAt = (exp + clockToleranceSeconds) * 1_000
@@ -84,6 +104,14 @@ export const createVerifySession = ({
     if (known && known.until > Date.now()) return known.principal
     remembered.delete(authorization)
     return verifyOnce(exchange, authorization)
+  }
+}
+
+const keyIdOf = (token: string): unknown => {
+  try {
+    return decodeProtectedHeader(token).kid
+  } catch {
+    return undefined
   }
 }
 

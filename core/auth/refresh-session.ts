@@ -1,14 +1,14 @@
 import type { refreshSession as route, Session } from '#contract/auth.ts'
-import { cellOf } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
 import type { InputOf } from '#contract/route.ts'
 import type { Context } from '#core/context.ts'
+import { requireHome } from '#core/directory.ts'
 import { endSession } from '#core/revocation.ts'
 import type { Tx } from '#db/client.ts'
 import { lockSession, rotateNewest, rotateSession } from '#db/sessions.ts'
 import { parseToken, type RefreshToken, successorOf, tokenHash } from './refresh-token.ts'
 import { type SessionIssuer, sessionLifeMs } from './session-issuer.ts'
-import type { SignIn } from './sign-in-with-device.ts'
+import type { SignIn } from './sign-in.ts'
 
 /** How long a token works after its successor was used: an answer that was lost is asked for again within that. */
 export const graceMs = 30_000
@@ -41,8 +41,7 @@ export const refreshSession = async (
 ): Promise<Session> => {
   const token = parseToken(issuer.secrets, refreshToken)
   if (!token) throw new Fault('refresh_token_invalid')
-  const cell = cellOf(token.sessionId)
-  if (cell !== ctx.cell) throw new Fault('misdirected', { extras: { cell } })
+  requireHome(ctx.cell, token.sessionId)
 
   const { now } = ctx
   const successor = successorOf(issuer.secrets, token)

@@ -33,7 +33,7 @@ export const createSessionIssuer = (options: {
     const sessionId = newId('session', cell, now.getTime())
     const token = firstToken(secrets, sessionId)
     const expiresAt = new Date(now.getTime() + sessionLifeMs)
-    return { session: { sessionId, tokenHash: tokenHash(token), now, expiresAt }, token }
+    return { session: { sessionId, tokenHash: tokenHash(token), now, expiresAt, deviceKey: null }, token }
   }
 
   const issue: SessionIssuer['issue'] = async ({ playerId, sessionId, epoch, now }, token) => {

@@ -1,0 +1,111 @@
+import type { SignInAnswer } from '#contract/auth.ts'
+import { newId, type PlayerId } from '#contract/ids.ts'
+import { Fault } from '#contract/problem.ts'
+import type { Context } from '#core/context.ts'
+import { type Directory, requireHome } from '#core/directory.ts'
+import type { Limiter } from '#core/limiter.ts'
+import { ownProfileOf } from '#core/profile.ts'
+import type { NewEvent } from '#core/write.ts'
+import type { Database } from '#db/client.ts'
+import type { Credential } from '#db/credentials.ts'
+import type { PlayerRow } from '#db/players.ts'
+import { type FirstSession, type Registration, registerPlayer, signInByCredential } from '#db/sign-in.ts'
+import type { SessionIssuer } from './session-issuer.ts'
+import { limitSignIn } from './sign-in-limits.ts'
+
+/** What signing in needs beside the request. */
+export type SignIn = {
+  readonly issuer: SessionIssuer
+  readonly limiter: Limiter
+  readonly database: Database
+  readonly directory: Directory
+}
+
+/** What a sign-in may ask for, whatever it signs in with. */
+export type SignInOptions = {
+  /** Whether a player is made where the credential is nobody's. */
+  readonly create: boolean
+  readonly displayName?: string | undefined
+}
+
+/**
+ * Finds the player whose a credential is, or makes one, and starts a session.
+ *
+ * Of two first sign-ins with one credential at once, one makes the player and the other finds them: the primary key of the
+ * control cell's directory decides, and the loser's statement leaves nothing. Who is known signs in without the control
+ * cell.
+ *
+ * @throws Fault `not_found` when the credential is nobody's and `create` is false; `misdirected` when the player lives in
+ * another cell; `player_banned`, `deletion_pending`, `too_many_requests`; `unavailable` when nobody here knows the credential
+ * and the control cell does not answer
+ */
+export const signIn = async (
+  deps: SignIn,
+  ctx: Context,
+  credential: Credential,
+  options: SignInOptions,
+): Promise<SignInAnswer> => {
+  const { now } = ctx
+  await limitSignIn(deps.limiter, ctx, credential)
+  const { session, token } = deps.issuer.first(now)
+  const { player, created } = await findOrMake(deps, ctx, { credential, session, options })
+  requireAdmitted(player, now)
+  const { playerId, epoch } = player
+  const tokens = await deps.issuer.issue({ playerId, epoch, sessionId: session.sessionId, now }, token)
+  return { player: ownProfileOf(player), created, ...tokens }
+}
+
+type Attempt = { readonly credential: Credential; readonly session: FirstSession; readonly options: SignInOptions }
+
+const findOrMake = async (
+  { database, directory }: SignIn,
+  ctx: Context,
+  { credential, session, options }: Attempt,
+): Promise<{ readonly player: PlayerRow; readonly created: boolean }> => {
+  const { cell, now } = ctx
+  const find = async () => {
+    const found = await signInByCredential(database, credential, session)
+    if (found && !found.player) requireHome(cell, found.owner)
+    return found?.player
+  }
+  const known = await find()
+  if (known && !known.deletedAt) return { player: known, created: false }
+
+  if (!options.create) {
+    // Another cell may have made the player a moment ago.
+    const owner = known ? undefined : await directory.find(credential, ctx)
+    if (owner) requireHome(cell, owner)
+    throw new Fault('not_found', { detail: 'no player signs in with this' })
+  }
+  if (known) await directory.release(credential, known.playerId, ctx)
+  const { playerId, claim } = await directory.place(credential, newId('player', cell, now.getTime()), ctx)
+  requireHome(cell, playerId)
+  const made = await registerPlayer(database, credential, { ...newPlayer(ctx, playerId, options), ...session, claim })
+  // Whoever took the credential in between has committed by now.
+  const player = made ?? (await find())
+  if (!player) throw new Error('a credential was taken and belongs to nobody')
+  return { player, created: made !== undefined }
+}
+
+/** @throws Fault `player_banned`, `deletion_pending` */
+const requireAdmitted = ({ bannedUntil, banReason, deleteAt }: PlayerRow, now: Date): void => {
+  if (bannedUntil && bannedUntil > now)
+    throw new Fault('player_banned', { extras: { bannedUntil: bannedUntil.toISOString(), reason: banReason ?? '' } })
+  if (deleteAt) throw new Fault('deletion_pending', { extras: { deleteAt: deleteAt.toISOString() } })
+}
+
+const newPlayer = ({ now, cell, traceparent }: Context, playerId: PlayerId, options: SignInOptions): Registration => {
+  const version = now.getTime()
+  const displayName = options.displayName ?? guestName(playerId)
+  const event: NewEvent = {
+    type: 'perigee.player.created.v1',
+    aggregate: `player:${playerId}`,
+    version,
+    data: { playerId, displayName },
+    // The tag moves too: somebody may have cached that there is no such player.
+    moved: [{ tag: `player:${playerId}`, version }],
+  }
+  return { playerId, displayName, version, event: { ...event, eventId: newId('event', cell, version), traceparent } }
+}
+
+const guestName = (playerId: string) => `Guest ${playerId.slice(-6).toUpperCase()}`

@@ -1,0 +1,141 @@
+import { type Cell, cellOf, newId, type PlayerId, type SessionId } from '#contract/ids.ts'
+import { Fault } from '#contract/problem.ts'
+import { type DirectoryAnswer, type DirectoryQuestion, directoryAnswerSchema } from '#contract/replication.ts'
+import type { Database } from '#db/client.ts'
+import {
+  type Credential,
+  claimCredential,
+  type EventOrigin,
+  findHolding,
+  followCredential,
+  type Holding,
+  releaseCredential,
+} from '#db/credentials.ts'
+import type { Claim } from '#db/sign-in.ts'
+import type { Neighbours } from './config.ts'
+import type { Origin, Peers } from './peers.ts'
+
+/** Where between cells the directory's questions go. */
+export const directoryPath = '/internal/directory'
+/** Of two claims at once the second may find neither its own nor, yet, the other's. */
+const attemptsMax = 3
+
+/**
+ * Whose a credential is in the whole deployment. The control cell decides, so that of two first sign-ins in two cells one
+ * makes the player; every other cell keeps a copy, by which it signs in without asking.
+ *
+ * All but `place` in the control cell may throw Fault `unavailable`: the control cell does not answer.
+ */
+export type Directory = {
+  /** Whose it is; undefined for nobody's. */
+  find(credential: Credential, origin: Origin): Promise<PlayerId | undefined>
+  /** Makes it a player's, if it is nobody's, and answers whose it is. Called again it answers the same. */
+  claim(credential: Credential, playerId: PlayerId, origin: Origin): Promise<PlayerId>
+  /** Makes it nobody's, if it is this player's. Called again it changes nothing. */
+  release(credential: Credential, playerId: PlayerId, origin: Origin): Promise<void>
+  /**
+   * Whose it will be when a player of this id is made now, and how: the control cell claims it together with the player; any
+   * other has claimed it by the time that this answers, perhaps for a player who was to be made before.
+   */
+  place(credential: Credential, playerId: PlayerId, origin: Origin): Promise<{ playerId: PlayerId; claim: Claim }>
+}
+
+export type DirectoryOptions = {
+  readonly cell: Cell
+  readonly neighbours: Neighbours
+  readonly database: Database
+  readonly peers: Peers
+}
+
+export const createDirectory = (options: DirectoryOptions): Directory =>
+  options.cell === options.neighbours.control ? directoryOfControl(options) : directoryOfFollower(options)
+
+const directoryOfControl = ({ cell, neighbours, database }: DirectoryOptions): Directory => ({
+  find: async (credential) => (await findHolding(database, credential))?.playerId ?? undefined,
+  claim: async (credential, playerId, origin) =>
+    ownerOf(await claim(database, credential, { playerId, origin: eventOf(cell, origin) })),
+  release: async (credential, playerId, origin) => {
+    await releaseCredential(database, credential, { playerId, origin: eventOf(cell, origin) })
+  },
+  place: async (_, playerId, { now }) => ({
+    playerId,
+    claim:
+      neighbours.others.size === 0 ? { by: 'alone' } : { by: 'control', eventId: newId('event', cell, now.getTime()) },
+  }),
+})
+
+const directoryOfFollower = ({ neighbours: { control }, database, peers }: DirectoryOptions): Directory => {
+  /** What the control cell says, which this one knows from then on. */
+  const ask = async (question: DirectoryQuestion, origin: Origin): Promise<Holding> => {
+    const answer = directoryAnswerSchema.parse(await peers.ask(control, directoryPath, question, origin))
+    const holding = { ...answer, createdAt: new Date(answer.createdAt) }
+    const { provider, credentialHash } = question
+    if (holding.version > 0) await followCredential(database.db, { provider, credentialHash, ...holding })
+    return holding
+  }
+  return {
+    find: async (credential, origin) => (await ask({ ask: 'find', ...credential }, origin)).playerId ?? undefined,
+    claim: async (credential, playerId, origin) =>
+      ownerOf(await ask({ ask: 'claim', ...credential, playerId }, origin)),
+    release: async (credential, playerId, origin) => {
+      await ask({ ask: 'release', ...credential, playerId }, origin)
+    },
+    place: async (credential, playerId, origin) => {
+      const holding = await ask({ ask: 'claim', ...credential, playerId }, origin)
+      return { playerId: ownerOf(holding), claim: { by: 'follower', version: holding.version } }
+    },
+  }
+}
+
+/** The control cell's answer to another cell. @throws Fault `misdirected` in any other */
+export const answerDirectory = async (
+  { cell, neighbours: { control }, database }: DirectoryOptions,
+  question: DirectoryQuestion,
+  origin: Pick<Origin, 'now' | 'traceparent'>,
+): Promise<DirectoryAnswer> => {
+  if (cell !== control) throw new Fault('misdirected', { extras: { cell: control } })
+  const { provider, credentialHash } = question
+  const holding = await answer(database, { provider, credentialHash }, { question, origin: eventOf(cell, origin) })
+  const { playerId, version, createdAt } = holding ?? { playerId: null, version: 0, createdAt: origin.now }
+  return { playerId, version, createdAt: createdAt.toISOString() }
+}
+
+const answer = (
+  database: Database,
+  credential: Credential,
+  { question, origin }: { readonly question: DirectoryQuestion; readonly origin: EventOrigin },
+): Promise<Holding | undefined> => {
+  switch (question.ask) {
+    case 'find':
+      return findHolding(database, credential)
+    case 'claim':
+      return claim(database, credential, { playerId: question.playerId, origin })
+    case 'release':
+      return releaseCredential(database, credential, { playerId: question.playerId, origin })
+  }
+}
+
+const claim = async (...parameters: Parameters<typeof claimCredential>): Promise<Holding> => {
+  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+    const holding = await claimCredential(...parameters)
+    if (holding) return holding
+  }
+  throw new Fault('unavailable', { detail: 'too many claims of the same credential' })
+}
+
+const ownerOf = ({ playerId }: Holding): PlayerId => {
+  if (playerId === null) throw new Error('a credential that was claimed belongs to nobody')
+  return playerId
+}
+
+const eventOf = (cell: Cell, { now, traceparent }: Pick<Origin, 'now' | 'traceparent'>): EventOrigin => ({
+  eventId: newId('event', cell, now.getTime()),
+  now,
+  traceparent,
+})
+
+/** Sends a request on to the cell where a player or session lives. @throws Fault `misdirected` for one of another cell */
+export const requireHome = (own: Cell, id: PlayerId | SessionId): void => {
+  const cell = cellOf(id)
+  if (cell !== own) throw new Fault('misdirected', { extras: { cell } })
+}

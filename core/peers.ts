@@ -1,0 +1,72 @@
+import { createHmac } from 'node:crypto'
+import { edgeHeaders, encodePrincipal, encodeSignature, type NamedKey, signedBytes } from '#contract/edge-request.ts'
+import type { Cell } from '#contract/ids.ts'
+import { Fault } from '#contract/problem.ts'
+import type { Context } from './context.ts'
+
+/** Between the farthest regions a trip takes a third of a second; a core that needs longer than this is not well. */
+const answerMaxMs = 2_000
+/** When to try again what could not be done without another cell. */
+const retryAfterMs = 5_000
+
+/** For whom one cell asks another. */
+export type Origin = Pick<Context, 'now' | 'requestId' | 'traceparent' | 'deadlineAt'>
+
+/** The cores of the other cells. They take what this one signs, as they take it from the edge. */
+export type Peers = {
+  /** Asks another cell's core. @throws Fault `unavailable` when it does not answer in time, or not with 200 */
+  ask(cell: Cell, path: string, body: unknown, origin: Origin): Promise<unknown>
+  /** Rejects when the core does not answer. */
+  ping(cell: Cell): Promise<void>
+}
+
+export const createPeers = (options: {
+  readonly cell: Cell
+  /** Where the other cores are. */
+  readonly others: ReadonlyMap<Cell, string>
+  readonly edgeKeys: readonly [NamedKey, ...NamedKey[]]
+  readonly clock: () => number
+}): Peers => {
+  const { cell: own, others, edgeKeys, clock } = options
+  const urlOf = (cell: Cell, path: string) => {
+    const url = others.get(cell)
+    if (url === undefined) throw new Error(`CELLS does not name ${cell}`)
+    return url + path
+  }
+
+  const ask: Peers['ask'] = async (cell, path, body, { requestId, traceparent, deadlineAt }) => {
+    const signedAt = clock()
+    const remainingMs = Math.min(deadlineAt - signedAt, answerMaxMs)
+    if (remainingMs <= 0) throw new Fault('deadline_exceeded')
+    const text = JSON.stringify(body)
+    const headers = new Headers({
+      [edgeHeaders.principal]: encodePrincipal({ kind: 'cell', cell: own }),
+      [edgeHeaders.cell]: cell,
+      [edgeHeaders.deadline]: String(remainingMs),
+      'content-type': 'application/json',
+      'x-request-id': requestId,
+      traceparent,
+    })
+    const header = (name: string) => headers.get(name)
+    const bytes = signedBytes({ method: 'POST', target: path, signedAt, header }, new TextEncoder().encode(text))
+    const [{ keyId, secret }] = edgeKeys
+    const mac = createHmac('sha256', secret).update(bytes).digest('hex')
+    headers.set(edgeHeaders.signature, encodeSignature({ keyId, signedAt, mac }))
+    try {
+      const signal = AbortSignal.timeout(remainingMs)
+      const response = await fetch(urlOf(cell, path), { method: 'POST', headers, body: text, signal })
+      if (!response.ok) throw new Error(`the core of ${cell} answered ${response.status} to ${path}`)
+      return await response.json()
+    } catch (cause) {
+      throw new Fault('unavailable', { detail: `the cell ${cell} does not answer`, retryAfterMs, cause })
+    }
+  }
+
+  return {
+    ask,
+    ping: async (cell) => {
+      const response = await fetch(urlOf(cell, '/healthz'), { signal: AbortSignal.timeout(answerMaxMs) })
+      if (!response.ok) throw new Error(`the core of ${cell} answered ${response.status}`)
+    },
+  }
+}
