@@ -131,8 +131,8 @@ const declare = async (
     const common = { name: 'bench', origins: [], role: undefined, cell, now }
     const server = await createApiKey(db, { ...common, kind: 'server' })
     const publishable = await createApiKey(db, { ...common, kind: 'publishable' })
-    await upsertCurrency(db, { code: 'coins', cap: 1_000_000_000 })
-    await upsertCurrency(db, { code: 'gems', cap: 1_000_000 })
+    await upsertCurrency(db, { code: 'coins', cap: 1_000_000_000, now: new Date() })
+    await upsertCurrency(db, { code: 'gems', cap: 1_000_000, now: new Date() })
     return {
       principal: `key:${server.keyId}`,
       serverKey: server.key,

@@ -145,3 +145,15 @@ export const listCredentials = (db: Db, playerId: PlayerId): Promise<CredentialR
     .from(credentials)
     .where(eq(credentials.playerId, playerId))
     .orderBy(credentials.createdAt, credentials.provider, credentials.credentialHash)
+
+/** The next `limit` credentials after one, from the first where there is none, in the order of the primary key. */
+export const listCredentialsAfter = (db: Db, after: Credential | undefined, limit: number): Promise<CredentialRow[]> =>
+  db
+    .select()
+    .from(credentials)
+    .where(
+      after &&
+        sql`(${credentials.provider}, ${credentials.credentialHash}) > (${after.provider}, ${after.credentialHash})`,
+    )
+    .orderBy(credentials.provider, credentials.credentialHash)
+    .limit(limit)

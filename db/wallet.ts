@@ -73,11 +73,20 @@ export const walletEntries = pgTable(
 export type CurrencyRow = typeof currencies.$inferSelect
 
 /** Declares a currency or changes its cap. A balance above a lowered cap stays and can be spent. */
-export const upsertCurrency = async (db: Db, currency: { code: string; cap: number }): Promise<void> => {
-  await db
+export const upsertCurrency = async (
+  db: Db,
+  { code, cap, now }: { readonly code: string; readonly cap: number; readonly now: Date },
+): Promise<CurrencyRow> => {
+  const [row] = await db
     .insert(currencies)
-    .values(currency)
-    .onConflictDoUpdate({ target: currencies.code, set: { cap: currency.cap } })
+    .values({ code, cap, version: now.getTime() })
+    .onConflictDoUpdate({
+      target: currencies.code,
+      set: { cap, version: sql`greatest(${currencies.version} + 1, ${now.getTime()}::bigint)` },
+    })
+    .returning()
+  if (!row) throw new Error('an upsert returned no row')
+  return row
 }
 
 /** What the control cell says of a currency: stored where it is newer than what is known. By the primary key. */

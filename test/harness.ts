@@ -209,8 +209,8 @@ export const startWorld = async (
     server: await make('server'),
     operator: await make('operator'),
   }
-  await upsertCurrency(db, { code: 'coins', cap: 1_000_000_000 })
-  await upsertCurrency(db, { code: 'gems', cap: 1_000_000 })
+  await upsertCurrency(db, { code: 'coins', cap: 1_000_000_000, now: new Date() })
+  await upsertCurrency(db, { code: 'gems', cap: 1_000_000, now: new Date() })
 
   let coreRequests = 0
   const server = serve({

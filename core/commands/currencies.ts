@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util'
 import { currencyCodeSchema } from '#contract/scalars.ts'
 import { parseCommandConfig } from '#core/config.ts'
+import { replicaOfCurrency } from '#core/replica-events.ts'
+import { emit } from '#core/write.ts'
 import { openDatabase } from '#db/client.ts'
 import { listCurrencies, upsertCurrency } from '#db/wallet.ts'
 
@@ -17,6 +19,14 @@ const fail = (message: string): never => {
   process.exit(1)
 }
 
+/** The currency, and the event that tells the other cells of it, together. */
+const declare = (currency: { readonly code: string; readonly cap: number }): Promise<void> =>
+  database.db.transaction(async (tx) => {
+    const now = new Date()
+    const declared = await upsertCurrency(tx, { ...currency, now })
+    await emit(tx, { cell, now, traceparent: '' }, [replicaOfCurrency(declared)])
+  })
+
 const configOrFail = () => {
   try {
     return parseCommandConfig(process.env)
@@ -25,7 +35,7 @@ const configOrFail = () => {
   }
 }
 
-const { DATABASE_URL: url } = configOrFail()
+const { CELL: cell, DATABASE_URL: url } = configOrFail()
 const database = openDatabase({ url, poolMax: 2, statementTimeoutMs: 5_000, applicationName: 'perigee-currencies' })
 if (action === 'declare') {
   const code = currencyCodeSchema.safeParse(subject)
@@ -33,7 +43,7 @@ if (action === 'declare') {
   if (!code.success) fail(`not a currency code such as coins: ${subject}\n\n${usage}`)
   else if (!Number.isSafeInteger(cap) || cap < 1)
     fail(`--cap must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}\n\n${usage}`)
-  else await upsertCurrency(database.db, { code: code.data, cap })
+  else await declare({ code: code.data, cap })
 } else if (action !== 'list') {
   fail(usage)
 }
