@@ -23,6 +23,7 @@ const upstashContract = 'test/guarantees/upstash-contract.test.ts'
 const sessions = 'test/sessions.test.ts'
 const revoke = 'test/guarantees/revoke.test.ts'
 const oidc = 'test/oidc.test.ts'
+const password = 'test/password.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -740,5 +741,22 @@ export const mutants: readonly Mutant[] = [
     replace: "document.issuer === ''",
     test: oidc,
     testName: 'a discovery document of another issuer',
+  },
+  {
+    name: 'password-of-nobody',
+    file: 'core/auth/password.ts',
+    find: 'const expected = stored',
+    replace: 'if (stored === undefined) return false\n      const expected = stored',
+    test: password,
+    testName: 'an account that there is not',
+  },
+  {
+    name: 'password-off-the-loop',
+    file: 'core/auth/password.ts',
+    find: 'const run = promisify(argon2)',
+    replace:
+      "const { argon2Sync } = process.getBuiltinModule('node:crypto')\nconst run = async (...input: Parameters<typeof argon2Sync>) => argon2Sync(...input)",
+    test: password,
+    testName: 'while 20 passwords are verified',
   },
 ]
