@@ -1,16 +1,9 @@
 import * as z from 'zod'
+import { deviceIdSchema } from './credentials.ts'
 import { cellSchema } from './ids.ts'
 import { displayNameSchema, ownProfileSchema } from './players.ts'
 import { defineRoute, forwarded } from './route.ts'
 import { timeSchema } from './scalars.ts'
-
-const bytes = (text: string) => new TextEncoder().encode(text).length
-
-/** What the device keeps and nobody can guess: 10 to 128 bytes. */
-export const deviceIdSchema = z
-  .string()
-  .refine((text) => bytes(text) >= 10 && bytes(text) <= 128, 'must be 10 to 128 bytes')
-  .refine((text) => text.isWellFormed(), 'not well-formed text')
 
 /** `aud` of access tokens: they are for Perigee's edge and nobody else. */
 export const accessTokenAudience = 'perigee'

@@ -3,6 +3,7 @@ import { type NamedKey, parseNamedKeys } from '#contract/edge-request.ts'
 import { type Cell, cellSchema } from '#contract/ids.ts'
 import type { BusTopic } from '#infra/event-bus.ts'
 import { googleKeysUrl } from '#infra/push-identity.ts'
+import { oidcIssuersSetting } from './oidc-issuers.ts'
 
 const namedKeys = z.string().transform((text, ctx): [NamedKey, ...NamedKey[]] => {
   try {
@@ -74,6 +75,9 @@ const coreShape = {
     .describe('statements of one kind of write that are under way at once'),
   ISSUER: z.url().describe('who signs access tokens: the public address of the edge'),
   EDGE_KEYS: namedKeys.describe('id:base64 of 32 or more random bytes, the newest first; the same as the edge has'),
+  OIDC_ISSUERS: oidcIssuersSetting
+    .default(new Map())
+    .describe('whose ID tokens players may sign in with, as JSON: {"google": {"audiences": ["<client id>"]}}'),
   UPSTASH_URL: z.url().describe('REST address of the Upstash database'),
   UPSTASH_TOKEN: z.string().min(1).describe('token of the Upstash database'),
   REDIS_URL: z.url().optional().describe('Memorystore; without it the limits are kept by each process for itself'),

@@ -1,9 +1,9 @@
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
+import { errors, jwtVerify } from 'jose'
+import { createIssuerKeys } from './issuer-keys.ts'
 
 /** Google's keys for the identity tokens of service accounts. */
 export const googleKeysUrl = 'https://www.googleapis.com/oauth2/v3/certs'
-const issuers = ['https://accounts.google.com', 'accounts.google.com']
-const keysTimeoutMs = 2_000
+const issuer = 'https://accounts.google.com'
 const clockToleranceSeconds = 30
 
 /** Whether a bearer token is one that Google made for the pusher. Rejects when that cannot be told, as with the keys away. */
@@ -19,25 +19,20 @@ export const createPushVerifier = (options: {
   readonly serviceAccount: string
   readonly keysUrl: string
 }): PushVerifier => {
-  const keys = createRemoteJWKSet(new URL(options.keysUrl), { timeoutDuration: keysTimeoutMs })
+  const keys = createIssuerKeys({ issuer, keysUrl: options.keysUrl })
   return async (token) => {
     try {
       const { payload } = await jwtVerify(token, keys, {
         algorithms: ['RS256'],
-        issuer: issuers,
+        issuer: [issuer, 'accounts.google.com'],
         audience: options.audience,
         clockTolerance: clockToleranceSeconds,
         requiredClaims: ['exp', 'email'],
       })
       return payload.email === options.serviceAccount && payload.email_verified === true
     } catch (error) {
-      if (isOfTheToken(error)) return false
+      if (error instanceof errors.JOSEError) return false
       throw error
     }
   }
 }
-
-/** Not of the keys, which may be away or broken for a while. */
-const isOfTheToken = (error: unknown): boolean =>
-  error instanceof errors.JOSEError &&
-  !['ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID', 'ERR_JOSE_GENERIC'].includes(error.code)

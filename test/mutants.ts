@@ -22,6 +22,8 @@ const readYourWrites = 'test/guarantees/read-your-writes.test.ts'
 const upstashContract = 'test/guarantees/upstash-contract.test.ts'
 const sessions = 'test/sessions.test.ts'
 const revoke = 'test/guarantees/revoke.test.ts'
+const oidc = 'test/oidc.test.ts'
+const password = 'test/password.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -691,5 +693,70 @@ export const mutants: readonly Mutant[] = [
     replace: 'void requireLiveSession',
     test: sessions,
     testName: 'a logout that is made again',
+  },
+  {
+    name: 'oidc-audience',
+    file: 'infra/oidc.ts',
+    find: '\n        audience: [...audiences],',
+    replace: '',
+    test: oidc,
+    testName: 'a token for another app is refused',
+  },
+  {
+    name: 'oidc-authorized-party',
+    file: 'infra/oidc.ts',
+    find: '(azp !== undefined && ours.includes(azp))',
+    replace: 'ours.length > 0',
+    test: oidc,
+    testName: 'a token for several audiences',
+  },
+  {
+    name: 'oidc-nonce',
+    file: 'infra/oidc.ts',
+    find: 'if (!isNonceMet(claims.data.nonce, nonce))',
+    replace: 'if (!isNonceMet(nonce, nonce))',
+    test: oidc,
+    testName: 'a nonce is met',
+  },
+  {
+    name: 'oidc-hash-is-no-nonce',
+    file: 'infra/oidc.ts',
+    find: 'if (!/^[0-9a-f]{64}$/i.test(claim)) return claim === nonce',
+    replace: 'if (claim === nonce) return true',
+    test: oidc,
+    testName: 'a nonce is met',
+  },
+  {
+    name: 'oidc-pause-while-away',
+    file: 'infra/issuer-keys.ts',
+    find: '(keys.fresh ? cooldownMs : awayPauseMs)',
+    replace: '0',
+    test: oidc,
+    testName: 'a flood of unknown keys makes no more fetches',
+  },
+  {
+    name: 'oidc-discovered-issuer',
+    file: 'infra/issuer-keys.ts',
+    find: 'document.issuer !== issuer',
+    replace: "document.issuer === ''",
+    test: oidc,
+    testName: 'a discovery document of another issuer',
+  },
+  {
+    name: 'password-of-nobody',
+    file: 'core/auth/password.ts',
+    find: 'const expected = stored',
+    replace: 'if (stored === undefined) return false\n      const expected = stored',
+    test: password,
+    testName: 'an account that there is not',
+  },
+  {
+    name: 'password-off-the-loop',
+    file: 'core/auth/password.ts',
+    find: 'const run = promisify(argon2)',
+    replace:
+      "const { argon2Sync } = process.getBuiltinModule('node:crypto')\nconst run = async (...input: Parameters<typeof argon2Sync>) => argon2Sync(...input)",
+    test: password,
+    testName: 'while 20 passwords are verified',
   },
 ]
