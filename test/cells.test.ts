@@ -284,6 +284,10 @@ test('nobody else notices, and who signs up near it is at home in the control ce
     expect((await signIn(us, here)).cell).toBe('eu1')
     expect((await signIn(us, randomUUID())).cell).toBe('eu1')
     expect((await failureOf(signIn(us, away))).status).toBe(503)
+    const newcomer = await world.startEdge(us)
+    const { body } = await world.client(us, undefined, newcomer.url).signInWithDevice({ body: { deviceId: here } })
+    expect(body.cell).toBe('eu1')
+    await newcomer.stop()
   } finally {
     cellAt(us).restartCore()
   }

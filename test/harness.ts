@@ -331,8 +331,10 @@ export type Cells = {
   readonly keys: World['keys']
   readonly secrets: World['secrets']
   readonly logLines: string[]
-  /** A caller through the edge beside a cell. */
-  client(at: number, bearer?: string): Client<typeof routes>
+  /** A caller through the edge beside a cell, or through another one. */
+  client(at: number, bearer?: string, baseUrl?: string): Client<typeof routes>
+  /** Another edge beside a cell, which knows nothing yet. */
+  startEdge(at: number): Promise<{ readonly url: string; stop(): Promise<void> }>
   stop(): Promise<void>
 }
 
@@ -432,9 +434,10 @@ export const startCells = async (names: readonly string[], options: CellOptions 
     keys,
     secrets: { masterKeys, edgeKeys },
     logLines,
-    client: (at, bearer) =>
+    startEdge: async (at) => startEdgeOf(deployment, { near: names[at] ?? '', port: await freePort() }),
+    client: (at, bearer, baseUrl = edges[at] ?? '') =>
       createClient(routes, {
-        baseUrl: edges[at] ?? '',
+        baseUrl,
         fetch: checkedFetch,
         publishableKey: keys.publishable,
         bearer: () => bearer,
