@@ -1,11 +1,16 @@
 import type * as z from 'zod'
 import type { ErrorCode } from './errors.ts'
+import type { PlayerId } from './ids.ts'
+import type { RefusedItem, Split } from './split.ts'
 
 /** Who may call: anyone; a known client app (`X-API-Key`); a signed-in player; another backend; a person who runs the game. */
 export type Access = 'public' | 'client' | 'player' | 'server' | 'operator'
 
-/** Which cell answers: the caller's home, the home of the id in the path, the nearest, or the control cell. */
-export type Target = 'caller' | 'target' | 'nearest' | 'control'
+/**
+ * Which cell answers: the caller's home, the home of the id in the path, the nearest, or the control cell; `targets` are the
+ * homes of the players whom the items of the body name, each of which answers for its own.
+ */
+export type Target = 'caller' | 'target' | 'targets' | 'nearest' | 'control'
 
 /**
  * Answered from the edge's cache; every caller shares the entry, so the answer must not depend on who asks.
@@ -58,6 +63,8 @@ export type Route = {
   readonly description?: string
   readonly access: Access
   readonly cell: Target
+  /** There if and only if `cell` is `targets`. */
+  readonly split?: Split
   readonly delivery: Delivery
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
@@ -77,6 +84,31 @@ type NamesIn<Template extends string> = Template extends `${string}{${infer Name
 
 type KeysOf<Schema> = Schema extends z.ZodObject<infer Shape> ? keyof Shape & string : never
 
+/** A route whose body the edge takes apart. */
+export type SplitRoute = Route & { readonly split: Split; readonly body: z.ZodObject }
+
+/** An element of the list that a schema has under a name; undefined where it has no such list. */
+type ElementOf<Schema, Name extends string> = Schema extends z.ZodObject
+  ? z.output<Schema> extends { readonly [Key in Name]: readonly (infer Element)[] }
+    ? Element
+    : undefined
+  : undefined
+
+/** A forwarded route whose items name players, and whose results are all of the answer and can say that an item was refused. */
+type CanBeSplit<R extends Route, S extends Split> = [
+  R['delivery'],
+  ElementOf<R['body'], S['items']>,
+  KeysOf<R['answer']>,
+  RefusedItem,
+] extends [
+  Forwarded,
+  { readonly playerId: PlayerId },
+  S['results'],
+  Extract<ElementOf<R['answer'], S['results']>, RefusedItem>,
+]
+  ? true
+  : false
+
 /** `unknown` where the route is whole, else a type that names what is missing, so that the route does not compile. */
 type Check<R extends Route> =
   | ([Exclude<NamesIn<R['path']>, KeysOf<R['params']>>] extends [never]
@@ -95,8 +127,25 @@ type Check<R extends Route> =
         ? never
         : { 'cached is for GET, for whom the edge itself can tell, and the same whoever asks': R['path'] }
       : never)
+  | (R extends { split: infer S extends Split }
+      ? CanBeSplit<R, S> extends true
+        ? never
+        : {
+            'split is for what is forwarded, items that name players, and results that can be refused and are all of the answer': S
+          }
+      : never)
+  | (R extends { split: Split }
+      ? R['cell'] extends 'targets'
+        ? never
+        : { 'only what goes to the cells of its targets is split': R['path'] }
+      : R['cell'] extends 'targets'
+        ? { 'what goes to the cells of its targets says how it is split': R['path'] }
+        : never)
 
-/** A route as plain data. A parameter without a schema, or a tag over a parameter that the path lacks, does not compile. */
+/**
+ * A route as plain data. A parameter without a schema, a tag over a parameter that the path lacks, or a split that the edge could
+ * not carry out does not compile.
+ */
 export const defineRoute = <const R extends Route>(route: R & ([Check<R>] extends [never] ? unknown : Check<R>)): R =>
   route
 

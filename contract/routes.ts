@@ -3,7 +3,7 @@ import { getDocs, getDocsFile, getErrorPage, getEventSchemas, getJwks, getOpenAp
 import { getOwnProfile, getProfile, updateOwnProfile } from './players.ts'
 import type { Route } from './route.ts'
 import { endOwnSession, listOwnSessions, logOut } from './sessions.ts'
-import { createWalletTransaction, getWallet } from './wallet.ts'
+import { createWalletTransaction, createWalletTransactions, getWallet } from './wallet.ts'
 
 /** A set of routes under the names that clients call them by. */
 export type RouteTable = Readonly<Record<string, Route>>
@@ -13,6 +13,6 @@ export const routes = {
   ...{ signInWithDevice, refreshSession, logOut },
   ...{ listOwnSessions, endOwnSession },
   ...{ getOwnProfile, updateOwnProfile, getProfile },
-  ...{ getWallet, createWalletTransaction },
+  ...{ getWallet, createWalletTransaction, createWalletTransactions },
   ...{ getJwks, getOpenApi, getEventSchemas, getDocs, getDocsFile, getErrorPage },
 } satisfies RouteTable

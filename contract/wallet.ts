@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { playerIdSchema, transactionIdSchema } from './ids.ts'
 import { defineRoute, direct, forwarded } from './route.ts'
 import { balanceSchema, currencyCodeSchema, textSchema } from './scalars.ts'
+import { itemsMax, refusedItemSchema } from './split.ts'
 
 /** Currencies that one transaction may touch: more is a batch, not a transaction. */
 export const changesMax = 20
@@ -27,6 +28,8 @@ export const walletChangesSchema = z
     'a currency stands twice',
   )
 
+const reasonSchema = textSchema({ min: 1, max: 128 })
+
 export const getWallet = defineRoute({
   method: 'GET',
   path: '/v1/wallet',
@@ -48,12 +51,49 @@ export const createWalletTransaction = defineRoute({
   cell: 'target',
   delivery: forwarded({ idempotencyKey: 'required' }),
   params: z.object({ playerId: playerIdSchema }),
-  body: z
-    .strictObject({ changes: walletChangesSchema, reason: textSchema({ min: 1, max: 128 }) })
-    .meta({ id: 'WalletTransaction' }),
+  body: z.strictObject({ changes: walletChangesSchema, reason: reasonSchema }).meta({ id: 'WalletTransaction' }),
   status: 200,
   answer: z
     .object({ transactionId: transactionIdSchema, balances: balancesSchema })
     .meta({ id: 'WalletTransactionAnswer' }),
   errors: ['not_found', 'insufficient_funds', 'balance_cap_exceeded', 'currency_unknown'],
+})
+
+export const createWalletTransactions = defineRoute({
+  method: 'POST',
+  path: '/v1/wallet/transactions',
+  summary: 'Change the balances of many players',
+  description:
+    'Each transaction takes effect once or not at all, whatever becomes of the others; those of one player in their order. The results are in the order of the transactions. A retry with the same key answers again what was answered, and does what is missing.',
+  access: 'server',
+  cell: 'targets',
+  split: { items: 'transactions', results: 'results' },
+  delivery: forwarded({ idempotencyKey: 'required' }),
+  body: z
+    .strictObject({
+      transactions: z
+        .array(z.strictObject({ playerId: playerIdSchema, changes: walletChangesSchema, reason: reasonSchema }))
+        .min(1)
+        .max(itemsMax),
+    })
+    .meta({ id: 'WalletTransactions' }),
+  status: 200,
+  answer: z
+    .object({
+      results: z.array(
+        z.discriminatedUnion('status', [
+          z
+            .object({
+              playerId: playerIdSchema,
+              status: z.literal('applied'),
+              transactionId: transactionIdSchema,
+              balances: balancesSchema,
+            })
+            .meta({ id: 'AppliedWalletTransaction' }),
+          refusedItemSchema,
+        ]),
+      ),
+    })
+    .meta({ id: 'WalletTransactionsAnswer' }),
+  errors: ['not_found'],
 })

@@ -5,11 +5,12 @@ import { idempotencyKeyOf } from '#contract/idempotency.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault, problemContentType, problemText, retryAfterOf } from '#contract/problem.ts'
 import { bySpecificity } from '#contract/route.ts'
-import { type Db, isLockTimeout, isOutage, isStatementTimeout, isTransient } from '#db/client.ts'
+import type { Db } from '#db/client.ts'
 import type { Log } from '#infra/log.ts'
 import type { Command } from './command.ts'
 import type { Context } from './context.ts'
 import { verifyEdgeSignature } from './edge-signature.ts'
+import { faultOf } from './fault.ts'
 import { Absent, type Handler, type Reply } from './handler.ts'
 import type { InternalRoute } from './internal.ts'
 import { type PrincipalReader, principalName, requireLiveSession } from './principal.ts'
@@ -178,6 +179,7 @@ const logged = async (
   }
   const result = await answer(trail).catch((error: unknown) => failure(error, options.log, trail))
   const { requestId, principal } = trail
+  for (const error of result.failed ?? []) logFailure(error, options.log, trail)
   options.log.info('request', {
     requestId,
     trace: traceparent.split('-')[1],
@@ -192,9 +194,16 @@ const logged = async (
   return new Response(result.body, { status: result.status, headers })
 }
 
-const failure = (error: unknown, log: Log, { requestId, route }: Trail): Reply => {
-  const fault = error instanceof Fault ? error : faultOf(error)
-  if (!(error instanceof Fault)) log.error('a request failed', error, { requestId, route, code: fault.code })
+const logFailure = (error: unknown, log: Log, { requestId, route }: Trail): Fault => {
+  const fault = faultOf(error)
+  // A fault was thrown on purpose; what became one has its cause told here, and nowhere else.
+  if (fault !== error) log.error('a request failed', error, { requestId, route, code: fault.code })
+  return fault
+}
+
+const failure = (error: unknown, log: Log, trail: Trail): Reply => {
+  const { requestId } = trail
+  const fault = logFailure(error, log, trail)
   const retryAfter = retryAfterOf(fault)
   return {
     status: fault.status,
@@ -206,15 +215,6 @@ const failure = (error: unknown, log: Log, { requestId, route }: Trail): Reply =
     },
     ...(error instanceof Absent ? { source: error.source } : {}),
   }
-}
-
-/** What the database or a bug threw, as a fault that says no more than the caller may know. */
-const faultOf = (cause: unknown): Fault => {
-  if (isOutage(cause)) return new Fault('unavailable', { cause })
-  if (isStatementTimeout(cause)) return new Fault('deadline_exceeded', { cause })
-  if (isLockTimeout(cause) || isTransient(cause))
-    return new Fault('unavailable', { detail: 'too many writes to the same thing', cause })
-  return new Fault('internal', { cause })
 }
 
 const newTraceparent = () => `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`

@@ -15,6 +15,8 @@ export type Reply = {
   readonly headers?: Readonly<Record<string, string>>
   /** Who answered a cached read; absent for anything else. */
   readonly source?: Source
+  /** What failed behind an answer that could be given all the same; for the log. */
+  readonly failed?: readonly unknown[]
 }
 
 /** Which of the two Postgres servers was asked. */
@@ -116,12 +118,14 @@ export const writesInSets = <R extends Route>(
   reply: async (ctx, input, command) => written(await ctx.write.set(required(command), verb(ctx, input))),
 })
 
-const required = (command: Command | undefined): Command => {
+/** The command of a request to a route that asks for a key. */
+export const required = (command: Command | undefined): Command => {
   if (!command) throw new Error('a write without a command: the route declares no idempotency key')
   return command
 }
 
-const written = ({ status, contentType, body, moved, replayed }: Written): Reply => ({
+/** The answer of a write, with what the edge is to know of it. */
+export const written = ({ status, contentType, body, moved, replayed }: Written): Reply => ({
   status,
   contentType,
   body,

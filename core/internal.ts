@@ -1,12 +1,13 @@
 import * as z from 'zod'
 import { edgeHeaders, parsePrincipal } from '#contract/edge-request.ts'
+import { parseJson } from '#contract/input.ts'
 import { Fault } from '#contract/problem.ts'
 import { directoryQuestionSchema } from '#contract/replication.ts'
 import type { BusMessage } from '#infra/event-bus.ts'
 import { answerDirectory, type DirectoryOptions, directoryPath } from './directory.ts'
 import { documents, isDocumentName } from './document.ts'
 import type { Origin } from './peers.ts'
-import { type RawRequest, readJson } from './request.ts'
+import type { RawRequest } from './request.ts'
 
 /** Where between cells messages go, on a machine without Pub/Sub. */
 export const replicationPath = '/internal/replication'
@@ -70,7 +71,7 @@ const requireCell = ({ header }: RawRequest): void => {
 }
 
 const parse = <Value>(schema: z.ZodType<Value>, request: RawRequest): Value => {
-  const result = schema.safeParse(readJson(request))
+  const result = schema.safeParse(parseJson(request.body, request.header('content-type')))
   if (!result.success) throw new Fault('invalid_request', { cause: result.error })
   return result.data
 }

@@ -34,7 +34,10 @@ export const wallets = pgTable(
   (table) => [check('wallets_not_negative', sql`not jsonb_path_exists(${table.balances}, '$.* ? (@ < 0)')`)],
 )
 
-/** One row a change of a wallet, for ever: who, why, and the answer that they got. `reference` is their Idempotency-Key. */
+/**
+ * One row a change of a wallet, for ever: who, why, and the answer that they got. `reference` is their Idempotency-Key; for an
+ * item of a batch, that of the batch with the item's place.
+ */
 export const walletTransactions = pgTable(
   'wallet_transactions',
   {

@@ -57,7 +57,7 @@ export const createEdge = (options: EdgeOptions): Edge => {
     requireUnrevoked: createRequireUnrevoked(documents, Date.now),
   })
   const consistency = createConsistency(hmac)
-  const forward = createForward({ cells, askCore, consistency })
+  const forward = createForward({ cells, askCore, consistency, log })
   const answerCached = composeCached({ ...options, keysMax: environment.upstash.keysMax, askCore, cells, consistency })
   const answerLocal = createAnswerLocal({ documents, cells, assets: environment.assets })
 

@@ -52,6 +52,8 @@ export const createCells = (cells: ReadonlyMap<Cell, CellAddress>, control: Cell
           return nearest(exchange)
         case 'caller':
           return named(principal.kind === 'player' ? cellOf(principal.playerId) : control)
+        case 'targets':
+          throw new Error(`${route.path} has no one cell: its body is split`)
         case 'target':
           // The path was parsed with the route's schema, whose ids carry their cell.
           return named(cellOf(params.playerId as PlayerId))

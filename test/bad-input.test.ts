@@ -21,7 +21,13 @@ afterEach(async () => {
 
 const refused = (name: string, body: string, pointer: string) => expectInvalid(cast, { name, body, pointer })
 
-const withBodies = ['signInWithDevice', 'refreshSession', 'updateOwnProfile', 'createWalletTransaction'] as const
+const withBodies = [
+  'signInWithDevice',
+  'refreshSession',
+  'updateOwnProfile',
+  'createWalletTransaction',
+  'createWalletTransactions',
+] as const
 
 test.each(withBodies)('to %s what is no JSON, or not UTF-8, is malformed', async (name) => {
   for (const body of ['{', '', ' ', '{"a":1,}', "{'a':1}", 'NaN', '{"a":1}{"b":2}', '\ufeff\ufeff{}', '{"a":"\u0001"}'])
@@ -83,7 +89,7 @@ test.each(withBodies)('to %s arrays and objects nested deeper than 32 are refuse
 })
 
 test('a missing Idempotency-Key is asked for, and one that will not do is pointed at', async () => {
-  for (const name of ['createWalletTransaction', 'updateOwnProfile']) {
+  for (const name of ['createWalletTransaction', 'createWalletTransactions', 'updateOwnProfile']) {
     for (const key of ['a b', 'a\tb', 'é', 'a'.repeat(256)]) {
       const spoilt = withHeaders(validCall(cast, name), { 'idempotency-key': key })
       expect(await problemOf(requestOf(cast.world.edgeUrl, spoilt)), key).toMatchObject({

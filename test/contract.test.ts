@@ -24,8 +24,9 @@ import {
   transactionIdSchema,
 } from '#contract/ids.ts'
 import { Fault, problemHead, problemSchema, problemText } from '#contract/problem.ts'
-import { bySpecificity, cached, defineRoute, direct, type Route } from '#contract/route.ts'
+import { bySpecificity, cached, defineRoute, direct, forwarded, type Route } from '#contract/route.ts'
 import { routes } from '#contract/routes.ts'
+import { refusedItemSchema } from '#contract/split.ts'
 import { versionLifeMs } from '#infra/upstash.ts'
 
 const table = Object.entries<Route>(routes)
@@ -230,4 +231,37 @@ test('a route that is not whole does not compile', () => {
   defineRoute({ ...base, path: '/x', delivery: direct, params })
   // @ts-expect-error: a code that the table of errors lacks.
   defineRoute({ ...base, path: '/x', delivery: direct, errors: ['no_such_code'] })
+})
+
+test('a route that the edge could not take apart does not compile', () => {
+  const base = {
+    method: 'POST',
+    path: '/x',
+    summary: '',
+    access: 'server',
+    cell: 'targets',
+    delivery: forwarded({ idempotencyKey: 'required' }),
+    status: 200,
+    errors: [],
+  } as const
+  const split = { items: 'gifts', results: 'results' } as const
+  const body = z.object({ gifts: z.array(z.object({ playerId: playerIdSchema })) })
+  const answer = z.object({ results: z.array(refusedItemSchema) })
+  expect(defineRoute({ ...base, split, body, answer }).split).toBe(split)
+  // @ts-expect-error: it does not say how it is split.
+  defineRoute({ ...base, body, answer })
+  // @ts-expect-error: one cell answers.
+  defineRoute({ ...base, cell: 'nearest', split, body, answer })
+  // @ts-expect-error: the body has no such member.
+  defineRoute({ ...base, split: { ...split, items: 'presents' }, body, answer })
+  // @ts-expect-error: the items name no player.
+  defineRoute({ ...base, split, body: z.object({ gifts: z.array(z.object({ id: z.string() })) }), answer })
+  // @ts-expect-error: there is no body.
+  defineRoute({ ...base, split, answer })
+  // @ts-expect-error: the answer has another member.
+  defineRoute({ ...base, split, body, answer: answer.extend({ count: z.int() }) })
+  // @ts-expect-error: a result cannot say that its item was refused.
+  defineRoute({ ...base, split, body, answer: z.object({ results: z.array(z.object({ playerId: playerIdSchema })) }) })
+  // @ts-expect-error: a read is not forwarded.
+  defineRoute({ ...base, split, body, answer, delivery: direct })
 })

@@ -25,6 +25,8 @@ const revoke = 'test/guarantees/revoke.test.ts'
 const oidc = 'test/oidc.test.ts'
 const password = 'test/password.test.ts'
 const cells = 'test/cells.test.ts'
+const batch = 'test/batch.test.ts'
+const split = 'test/split.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -795,9 +797,66 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'next-cell-where-the-nearest-is-gone',
     file: 'edge/forward.ts',
-    find: "route.cell === 'nearest' && isUnavailable(error)",
-    replace: "route.cell === 'nearest' && !isUnavailable(error)",
+    find: "route.cell === 'nearest' ? orTheNext(cells, send)",
+    replace: "route.cell !== 'nearest' ? orTheNext(cells, send)",
     test: cells,
     testName: 'nobody else notices',
+  },
+  {
+    name: 'item-key',
+    file: 'core/batch.ts',
+    find: '{command.key} $',
+    replace: '{command.key}:$',
+    test: batch,
+    testName: 'no key that a caller can choose',
+  },
+  {
+    name: 'item-place',
+    file: 'core/batch.ts',
+    find: 'itemCommand(command, at)',
+    replace: 'itemCommand(command, at && 1)',
+    test: batch,
+    testName: 'a hundred grants',
+  },
+  {
+    name: 'batch-claim',
+    file: 'core/batch.ts',
+    find: "    await ctx.write.one(command, route.status, async () => ({ kind: 'applied', answer: {}, events: [] }))\n",
+    replace: '',
+    test: batch,
+    testName: 'another body under the same key',
+  },
+  {
+    name: 'split-place',
+    file: 'edge/split.ts',
+    find: 'texts[place] =',
+    replace: 'texts[at] =',
+    test: split,
+    testName: 'each cell gets the items',
+  },
+  {
+    name: 'split-key',
+    file: 'edge/split.ts',
+    find: 'ask({ ...request, cell, body: ',
+    replace:
+      "ask({ ...request, cell, headers: { ...request.headers, 'idempotency-key': [request.headers?.['idempotency-key'], cell].join(':') }, body: ",
+    test: split,
+    testName: 'the key of a batch is taken',
+  },
+  {
+    name: 'split-replayed',
+    file: 'edge/split.ts',
+    find: ".length === outcomes.length) headers.set('idempotency-replayed'",
+    replace: ".length > 0) headers.set('idempotency-replayed'",
+    test: split,
+    testName: 'a cell that is gone costs',
+  },
+  {
+    name: 'split-at-once',
+    file: 'edge/split.ts',
+    find: 'cellsAtOnceMax = 6',
+    replace: 'cellsAtOnceMax = 60',
+    test: split,
+    testName: 'no more than six cells',
   },
 ]

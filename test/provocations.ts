@@ -118,6 +118,11 @@ export const byRoute: Readonly<Record<string, Provocation>> = {
   'createWalletTransaction insufficient_funds': instead(() => changes(['gems', -1])),
   'createWalletTransaction balance_cap_exceeded': instead(() => changes(['gems', 1_000_001])),
   'createWalletTransaction currency_unknown': instead(() => changes(['shells', 1])),
+  'createWalletTransactions not_found': instead(() => {
+    const { playerId } = unknownPlayer()
+    const elsewhere = { playerId: playerId.replace(`_${cell}_`, '_zz9_'), ...changes(['gems', 1]).body }
+    return { body: { transactions: [elsewhere] } }
+  }),
   // Its own caller's, and no other's, is there to be ended.
   'endOwnSession not_found': instead(({ spares }) => ({ params: { sessionId: spares.next().sessionId } })),
   'getJwks deadline_exceeded': (stage, call) => send(stage.edges.mute, call),

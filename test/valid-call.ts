@@ -38,6 +38,9 @@ const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
     params: { playerId: player.playerId },
     body: { changes: [{ currency: 'coins', amount: 1 }], reason: 'test' },
   }),
+  createWalletTransactions: ({ player: { playerId } }) => ({
+    body: { transactions: [{ playerId, changes: [{ currency: 'coins', amount: 1 }], reason: 'test' }] },
+  }),
   endOwnSession: (cast) => {
     const { sessionId, accessToken } = spareOf(cast)
     return { params: { sessionId }, accessToken }
