@@ -1,97 +1,58 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import * as z from 'zod'
-import { CallError, type Client, createClient } from '#contract/client.ts'
-import type { PlayerId } from '#contract/ids.ts'
+import { CallError } from '#contract/client.ts'
 import { getProfile } from '#contract/players.ts'
-import { routes } from '#contract/routes.ts'
+import { type Cells, cellsSchema, playCells } from './demo-cells.ts'
+import {
+  expectThat,
+  failureOf,
+  readUntilHit,
+  serverOf,
+  signIn,
+  step,
+  type Target,
+  targetSchema,
+} from './demo-player.ts'
 
 const usage = `A scripted player against a running deployment: signs in, reads, receives coins once, changes its profile.
+Where the local stack has several cells, two players in two of them after that, for a while without the control cell.
 
   npm run demo                                                 the local stack, as .perigee/dev.json describes it
   npm run demo -- --url U --publishable-key P --server-key S   any deployment
 
 Exits with 1 when a step is not as it should be.`
 
-/** Where to go, and with which keys. */
-const targetSchema = z.object({ edgeUrl: z.url(), publishableKey: z.string().min(1), serverKey: z.string().min(1) })
-type Target = z.infer<typeof targetSchema>
-
 /** How long an invalidation may take beyond the life of the nearest copy. */
 const invalidationMaxMs = 1_000
-/** A read may reach another isolate than the one before; so many may miss before one must hit. */
-const readsMax = 5
 
-const readTarget = async (): Promise<Target> => {
+/** Where to go; and the cells, where they are several of this machine's. */
+const readTarget = async (): Promise<{ readonly target: Target; readonly stack?: Cells }> => {
   const { values } = parseArgs({
     options: { url: { type: 'string' }, 'publishable-key': { type: 'string' }, 'server-key': { type: 'string' } },
   })
   const given = { edgeUrl: values.url, publishableKey: values['publishable-key'], serverKey: values['server-key'] }
-  if (values.url) return targetSchema.parse(given)
-  const local = await readFile(new URL('../.perigee/dev.json', import.meta.url), 'utf8').catch(() => {
+  if (values.url) return { target: targetSchema.parse(given) }
+  const text = await readFile(new URL('../.perigee/dev.json', import.meta.url), 'utf8').catch(() => {
     throw new Error(`No local stack runs here (start one with: npm run dev), and no --url was given.\n\n${usage}`)
   })
-  return targetSchema.parse(JSON.parse(local))
-}
-
-/** Prints each request as it is answered: what was asked, status, latency, which tier answered. */
-const tracedFetch = async (request: Request): Promise<Response> => {
-  const startedAt = performance.now()
-  const response = await fetch(request)
-  const ms = (performance.now() - startedAt).toFixed(1).padStart(7)
-  const asked = `${request.method.padEnd(5)} ${new URL(request.url).pathname}`
-  const cacheStatus = response.headers.get('cache-status')
-  console.log(`    ${asked.padEnd(76)} ${response.status} ${ms} ms${cacheStatus ? `  ${cacheStatus}` : ''}`)
-  return response
-}
-
-const expectThat: (condition: boolean, message: string) => asserts condition = (condition, message) => {
-  if (!condition) throw new Error(message)
-}
-
-/** The error that a call must end with. */
-const failureOf = async (call: Promise<unknown>): Promise<CallError> => {
-  try {
-    await call
-  } catch (error) {
-    if (error instanceof CallError) return error
-    throw error
-  }
-  throw new Error('the call should have been refused and was not')
-}
-
-type Player = { readonly id: PlayerId; readonly client: Client<typeof routes> }
-
-const signIn = async (target: Target, displayName: string): Promise<Player> => {
-  const { edgeUrl: baseUrl, publishableKey } = target
-  const guest = createClient(routes, { baseUrl, fetch: tracedFetch, publishableKey })
-  const { body } = await guest.signInWithDevice({ body: { deviceId: `demo-${randomUUID()}`, displayName } })
-  expectThat(body.created, 'a device that nobody has seen makes a new player')
-  return {
-    id: body.player.id,
-    client: createClient(routes, { baseUrl, fetch: tracedFetch, publishableKey, bearer: () => body.accessToken }),
-  }
+  const local: unknown = JSON.parse(text)
+  const stack = cellsSchema.parse(local)
+  return { target: targetSchema.parse(local), ...(Object.keys(stack.cells).length > 1 ? { stack } : {}) }
 }
 
 const play = async (target: Target): Promise<void> => {
-  const step = (text: string) => console.log(`\n${text}`)
-
   step('Two guests sign in')
-  const ada = await signIn(target, 'Ada')
-  const bob = await signIn(target, 'Bob')
+  const ada = await signIn(target, { displayName: 'Ada' })
+  const bob = await signIn(target, { displayName: 'Bob' })
+  expectThat(ada.created && bob.created, 'a device that nobody has seen makes a new player')
   const params = { playerId: ada.id }
 
   step('A profile is read from the core once, and from the cache after that')
-  const statuses: string[] = []
-  for (let read = 0; read < readsMax && !statuses.at(-1)?.includes('hit'); read++) {
-    statuses.push((await bob.client.getProfile({ params })).headers.get('cache-status') ?? '')
-  }
-  expectThat(statuses[0]?.includes('fwd=miss') === true, 'the first read is a miss')
-  expectThat(statuses.at(-1)?.includes('hit') === true, 'a later read is a hit')
+  await readUntilHit(bob, ada.id)
 
   step('A grant whose answer got lost is sent again: one effect')
-  const server = createClient(routes, { baseUrl: target.edgeUrl, fetch: tracedFetch, bearer: () => target.serverKey })
+  const server = serverOf(target)
   const grant = { params, body: { changes: [{ currency: 'coins', amount: 100 }], reason: 'demo' } }
   const idempotencyKey = randomUUID()
   const first = await server.createWalletTransaction(grant, { idempotencyKey })
@@ -130,9 +91,10 @@ const play = async (target: Target): Promise<void> => {
 }
 
 try {
-  const target = await readTarget()
+  const { target, stack } = await readTarget()
   console.log(`Perigee at ${target.edgeUrl}`)
   await play(target)
+  if (stack) await playCells(target, stack)
   console.log('\nEverything is as it should be.')
 } catch (error) {
   const code = error instanceof CallError ? ` (${error.status} ${error.code})` : ''

@@ -698,6 +698,14 @@ export const mutants: readonly Mutant[] = [
     testName: 'a logout that is made again',
   },
   {
+    name: 'starts-that-are-undone',
+    file: 'infra/local/services.ts',
+    find: 'starting.add(attempt)',
+    replace: '',
+    test: 'test/local-stack.test.ts',
+    testName: 'what is still starting',
+  },
+  {
     name: 'oidc-audience',
     file: 'infra/oidc.ts',
     find: '\n        audience: [...audiences],',

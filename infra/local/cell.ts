@@ -1,6 +1,7 @@
+import type { InCells, LocalCell } from './cells.ts'
 import { runCommand } from './command.ts'
 import type { RunCoreCommand } from './keys.ts'
-import { checkout, inLocalFolder, logFileOf, postgresFolderOf } from './local-folder.ts'
+import { checkout, inLocalFolder, logFileOf, markCell, postgresFolderOf } from './local-folder.ts'
 import { freePort } from './ports.ts'
 import { firstDatabase, startPostgres } from './postgres.ts'
 import { type Child, startChild, untilReady } from './process.ts'
@@ -10,13 +11,15 @@ import type { Secrets } from './secrets.ts'
 import type { Services } from './services.ts'
 
 /** A migrated database and, where there is one, a Redis: what a cell's core stands on. */
-export type CellData = {
-  readonly cell: string
+export type CellData = LocalCell & {
   readonly databaseUrl: string
   readonly redisUrl: string | undefined
   /** The database was made by this start. */
   readonly created: boolean
 }
+
+/** A cell whose core has an address, at which it may be about to start. */
+export type PlacedCell = CellData & { readonly coreUrl: string }
 
 /** What all cells share. */
 export type Surroundings = {
@@ -32,8 +35,9 @@ const commandMaxMs = 30_000
 const readyMaxMs = 30_000
 const probeMaxMs = 2_000
 
-export const startCellData = async (services: Services, cell: string): Promise<CellData> => {
+export const startCellData = async (services: Services, { cell, near }: LocalCell): Promise<CellData> => {
   const postgres = await step(`Postgres of ${cell}`, async () => {
+    markCell(cell)
     const port = await freePort()
     const name = `postgres-${cell}`
     const options = { dataFolder: postgresFolderOf(cell), port, durable: true, logFile: logFileOf(name) }
@@ -42,7 +46,7 @@ export const startCellData = async (services: Services, cell: string): Promise<C
   })
   const databaseUrl = postgres.url(firstDatabase)
   await step(`Schema of ${cell}`, () => runNode('db/migrate.ts', [], { DATABASE_URL: databaseUrl }))
-  return { cell, databaseUrl, redisUrl: await redisOf(services, cell), created: postgres.created }
+  return { cell, near, databaseUrl, redisUrl: await redisOf(services, cell), created: postgres.created }
 }
 
 const redisOf = async (services: Services, cell: string): Promise<string | undefined> => {
@@ -79,18 +83,25 @@ const runNode = (file: string, args: readonly string[], env: NodeJS.ProcessEnv):
     maxMs: commandMaxMs,
   })
 
-/** Starts a cell's core and answers with its address when it says that it is ready. */
-export const startCore = async (services: Services, data: CellData, around: Surroundings): Promise<string> => {
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
-  const name = `core-${data.cell}`
+/**
+ * Starts a cell's core; resolves when it says that it is ready. The stack outlives it where there are other cells: what
+ * they do without it is what one wants to see.
+ */
+export const startCore = async (
+  services: Services,
+  own: PlacedCell,
+  { cells, around }: { readonly cells: InCells<PlacedCell>; readonly around: Surroundings },
+): Promise<void> => {
+  const url = own.coreUrl
+  const essential = cells.length === 1
+  const name = `core-${own.cell}`
   const start = async (): Promise<Child> => {
     const child = await startChild({
       name,
       command: process.execPath,
       args: ['core/main.ts'],
       folder: checkout,
-      env: { ...process.env, ...coreEnvironment(data, around), PORT: String(port) },
+      env: { ...process.env, ...coreEnvironment(own, cells, around) },
       logFile: logFileOf(name),
     })
     await untilReady(child, readyMaxMs, async () => {
@@ -99,16 +110,18 @@ export const startCore = async (services: Services, data: CellData, around: Surr
     })
     return child
   }
-  await step(`Core of ${data.cell}`, () => services.start({ name, essential: true, address: () => url }, start))
-  return url
+  await step(`Core of ${own.cell}`, () => services.start({ name, essential, address: () => url }, start))
 }
 
-const coreEnvironment = (data: CellData, around: Surroundings): NodeJS.ProcessEnv => ({
-  CELL: data.cell,
+const coreEnvironment = (own: PlacedCell, cells: InCells<PlacedCell>, around: Surroundings): NodeJS.ProcessEnv => ({
+  CELL: own.cell,
+  CELLS: JSON.stringify(Object.fromEntries(cells.map(({ cell, coreUrl }) => [cell, coreUrl]))),
+  CONTROL_CELL: cells[0].cell,
+  PORT: new URL(own.coreUrl).port,
   ROLE: 'all',
-  DATABASE_URL: data.databaseUrl,
+  DATABASE_URL: own.databaseUrl,
   DATABASE_POOL: '10',
-  ...(data.redisUrl === undefined ? {} : { REDIS_URL: data.redisUrl }),
+  ...(own.redisUrl === undefined ? {} : { REDIS_URL: own.redisUrl }),
   ...(around.pubSubHost === undefined
     ? { EVENT_BUS: 'direct' }
     : { EVENT_BUS: 'pubsub', PUBSUB_PROJECT: 'perigee-local', PUBSUB_EMULATOR_HOST: around.pubSubHost }),

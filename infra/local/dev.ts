@@ -1,21 +1,24 @@
 import { parseArgs } from 'node:util'
+import { parseLocalCells } from './cells.ts'
 import { follow } from './follow.ts'
 import { emptyLocalFolder, lockLocalFolder, unlockLocalFolder, writeDevState } from './local-folder.ts'
 import { portIsFree } from './ports.ts'
-import { note, printExamples, printServices } from './report.ts'
+import { note, printCells, printExamples, printServices } from './report.ts'
 import { createServices } from './services.ts'
-import { localCells, startStack } from './stack.ts'
+import { startStack } from './stack.ts'
 
 /** `npm run dev`: the whole of Perigee on this machine, until Ctrl-C. */
 
-const usage = `npm run dev [-- --fresh] [-- --verbose]
+const usage = `npm run dev [-- --cells eu1,us1] [-- --fresh] [-- --verbose]
 
-  --fresh     deletes the data, secrets and keys of former runs first
-  --verbose   prints the logs of the core and the Worker
+  --cells     the cells to start, one to five, the control cell first; eu1 where it is not given
+  --fresh     deletes the data, secrets and keys of former runs first, those of all cells
+  --verbose   prints the logs of the cores and the Worker
 
 PERIGEE_PORT is the port of the edge, 8787 where it is not set. All other ports are chosen by the system.`
 
 const defaultPort = '8787'
+const defaultCells = 'eu1'
 
 const fail = (message: string): never => {
   console.error(message)
@@ -24,15 +27,21 @@ const fail = (message: string): never => {
 
 const parse = () => {
   try {
-    return parseArgs({ options: { fresh: { type: 'boolean' }, verbose: { type: 'boolean' } } }).values
+    const { cells = defaultCells, ...flags } = parseArgs({
+      options: { cells: { type: 'string' }, fresh: { type: 'boolean' }, verbose: { type: 'boolean' } },
+    }).values
+    return { ...flags, cells: parseLocalCells(cells) }
   } catch (error) {
     return fail(`${messageOf(error)}\n\n${usage}`)
   }
 }
 
+/** Whether a service runs our own code, rather than somebody else's that ours stands on. */
+const isOurs = (name: string): boolean => name === 'edge' || name.startsWith('core-')
+
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-const { fresh, verbose } = parse()
+const { cells, fresh, verbose } = parse()
 const port = Number(process.env.PERIGEE_PORT || defaultPort)
 if (!Number.isInteger(port) || port < 1 || port > 65_535)
   fail(`PERIGEE_PORT is not a port: ${process.env.PERIGEE_PORT}`)
@@ -71,14 +80,15 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   })
 
 try {
-  if (fresh) emptyLocalFolder(localCells.map(({ cell }) => cell))
-  const { keys, state } = await startStack(services, port)
+  if (fresh) emptyLocalFolder(cells.map(({ cell }) => cell))
+  const { keys, state } = await startStack(services, cells, port)
   if (!stopping) {
     writeDevState(state)
     printServices(services.list())
+    printCells(cells)
     printExamples(state.edgeUrl, keys)
     console.log(`Perigee is on ${state.edgeUrl}. Ctrl-C stops it.`)
-    if (verbose) for (const { essential, name, child } of services.list()) if (essential) follow(name, child.logFile)
+    if (verbose) for (const { name, child } of services.list()) if (isOurs(name)) follow(name, child.logFile)
   }
   const loss = await services.lost
   if (!stopping) console.error(loss)

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Surroundings } from './cell.ts'
+import type { PlacedCell, Surroundings } from './cell.ts'
+import type { InCells } from './cells.ts'
 import type { EdgeOptions } from './edge.ts'
 import { bundleEdge } from './edge-bundle.ts'
 import { checkout, inLocalFolder, logFileOf } from './local-folder.ts'
@@ -8,16 +9,14 @@ import { type Child, startChild, untilReady } from './process.ts'
 import { step } from './report.ts'
 import type { Services } from './services.ts'
 
-export type CellAddress = { readonly cell: string; readonly coreUrl: string; readonly near: readonly string[] }
-
 /** workerd starts in less than a second; wrangler, which reads the configuration, in two. */
 const readyMaxMs = 30_000
 const probeMaxMs = 5_000
 
-/** Bundles the Worker and runs it at `around.edgeUrl`; the first cell is the control cell. */
+/** Bundles the Worker and runs it at `around.edgeUrl`. */
 export const startEdgeProcess = async (
   services: Services,
-  cells: readonly [CellAddress, ...CellAddress[]],
+  cells: InCells<PlacedCell>,
   around: Surroundings,
 ): Promise<void> => {
   const bundleFolder = inLocalFolder('edge')
@@ -29,7 +28,7 @@ export const startEdgeProcess = async (
     configPath: join(checkout, 'wrangler.toml'),
     port: Number(new URL(around.edgeUrl).port),
     vars: {
-      CELLS: JSON.stringify(Object.fromEntries(cells.map(({ cell, ...address }) => [cell, address]))),
+      CELLS: JSON.stringify(Object.fromEntries(cells.map(({ cell, coreUrl, near }) => [cell, { coreUrl, near }]))),
       CONTROL_CELL: cells[0].cell,
       ISSUER: around.edgeUrl,
       UPSTASH_URL: around.upstashUrl,

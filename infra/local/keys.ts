@@ -1,4 +1,5 @@
-import { rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { inLocalFolder, readJson, writeJson } from './local-folder.ts'
 
 /** The keys that people and programs on this machine use. */
@@ -7,7 +8,8 @@ export type LocalKeys = { readonly publishable: string; readonly server: string;
 /** Runs one of the core's commands and answers with what it printed. */
 export type RunCoreCommand = (file: string, ...args: readonly string[]) => Promise<string>
 
-const keysFile = inLocalFolder('keys.json')
+/** By the cell that they were made in: run alone, another cell knows none of them. */
+const keysFileOf = (cell: string): string => inLocalFolder('keys', `${cell}.json`)
 
 const creation: Readonly<Record<keyof LocalKeys, readonly string[]>> = {
   publishable: ['publishable', '--name', 'local', '--origin', '*'],
@@ -15,14 +17,17 @@ const creation: Readonly<Record<keyof LocalKeys, readonly string[]>> = {
   operator: ['operator', '--name', 'local', '--role', 'publisher'],
 }
 
-/** To be called when the database is a new one, which knows none of the keys of the former. */
-export const forgetLocalKeys = (): void => rmSync(keysFile, { force: true })
+/** To be called when a cell's database is a new one, which knows none of the keys of the former. */
+export const forgetLocalKeys = (cell: string): void => rmSync(keysFileOf(cell), { force: true })
 
 /**
- * The keys of this checkout. A key is shown only when it is made, so each is kept in `.perigee/keys.json` as soon as it
- * is there, and only what is missing is made.
+ * The keys of this checkout that were made in `cell`. A key is shown only when it is made, so each is kept in
+ * `.perigee/keys` as soon as it is there, and only what is missing is made.
+ * @param run reaches that cell
  */
-export const localKeys = async (run: RunCoreCommand): Promise<LocalKeys> => {
+export const localKeys = async (cell: string, run: RunCoreCommand): Promise<LocalKeys> => {
+  const keysFile = keysFileOf(cell)
+  mkdirSync(dirname(keysFile), { recursive: true, mode: 0o700 })
   const kept = { ...(readJson(keysFile) as Partial<LocalKeys> | undefined) }
   const keep = async (kind: keyof LocalKeys): Promise<string> => {
     const known = kept[kind]

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { removePostgresData } from './postgres.ts'
@@ -43,17 +43,36 @@ export const unlockLocalFolder = (): void => {
   rmSync(lockFile, { force: true })
 }
 
-/** `--fresh`: deletes data, secrets and keys of former runs. Needs the lock. */
+/**
+ * Makes the folder by which `emptyLocalFolder` knows that a cell ran here, also where its data has to live elsewhere, as
+ * it does for root.
+ */
+export const markCell = (cell: string): void => {
+  mkdirSync(postgresFolderOf(cell), { recursive: true, mode: 0o700 })
+}
+
+/** `--fresh`: deletes data, secrets and keys of former runs, of `cells` and of every cell that ran. Needs the lock. */
 export const emptyLocalFolder = (cells: readonly string[]): void => {
-  for (const cell of cells) removePostgresData(postgresFolderOf(cell))
-  for (const name of ['postgres', 'redis', 'logs', 'edge', 'secrets.json', 'keys.json'])
+  const postgresFolder = inLocalFolder('postgres')
+  mkdirSync(postgresFolder, { recursive: true, mode: 0o700 })
+  for (const cell of new Set([...cells, ...readdirSync(postgresFolder)])) removePostgresData(postgresFolderOf(cell))
+  for (const name of ['postgres', 'redis', 'logs', 'edge', 'secrets.json', 'keys'])
     rmSync(inLocalFolder(name), { recursive: true, force: true })
+}
+
+export type DevCell = {
+  readonly coreUrl: string
+  readonly databaseUrl: string
+  /** The continents, as Cloudflare names them, that are nearest to it. */
+  readonly near: readonly string[]
 }
 
 /** What other programs on this machine need in order to use a running stack. */
 export type DevState = {
   readonly edgeUrl: string
-  readonly cells: Readonly<Record<string, { readonly coreUrl: string; readonly databaseUrl: string }>>
+  /** Keys and currencies are made there. */
+  readonly controlCell: string
+  readonly cells: Readonly<Record<string, DevCell>>
   /** Where events can be had; absent on a machine without Pub/Sub. */
   readonly pubSub?: { readonly host: string; readonly project: string; readonly topic: string }
   readonly publishableKey: string

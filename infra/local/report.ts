@@ -1,3 +1,4 @@
+import type { InCells, LocalCell } from './cells.ts'
 import type { LocalKeys } from './keys.ts'
 import type { Running } from './services.ts'
 
@@ -6,18 +7,26 @@ const frameMs = 80
 
 const seconds = (sinceMs: number) => `${((performance.now() - sinceMs) / 1_000).toFixed(1)} s`
 
+/** What goes on now; several steps may at once. */
+const underWay = new Set<string>()
+/** Clears the terminal's line and goes back to its beginning. */
+const clearLine = '\r\x1b[K'
+let frame = 0
+
+const spin = () => process.stdout.write(`${clearLine}${frames[frame++ % frames.length]} ${[...underWay].join(', ')} `)
+
 /**
  * Does the work and shows that it goes on: on a terminal a spinner that becomes one line, elsewhere that line alone.
  */
 export const step = async <Result>(label: string, work: () => Promise<Result>): Promise<Result> => {
   const startedMs = performance.now()
   const terminal = process.stdout.isTTY
-  let frame = 0
-  const spin = () => process.stdout.write(`\r${frames[frame++ % frames.length]} ${label} `)
+  underWay.add(label)
   const timer = terminal ? setInterval(spin, frameMs) : undefined
   const finish = (mark: string) => {
     clearInterval(timer)
-    console.log(`${terminal ? '\r' : ''}${mark} ${label} (${seconds(startedMs)})`)
+    underWay.delete(label)
+    console.log(`${terminal ? clearLine : ''}${mark} ${label} (${seconds(startedMs)})`)
   }
   try {
     const result = await work()
@@ -39,6 +48,14 @@ export const printServices = (services: readonly Running[]): void => {
   const widths = [0, 1].map(widthOf)
   console.log('')
   for (const row of rows) console.log(`  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`)
+}
+
+/** Which cell is whose, and how a caller on this machine comes to be near it; nothing where there is but one. */
+export const printCells = ([control, ...others]: InCells<LocalCell>): void => {
+  if (others.length === 0) return
+  console.log(`\n  ${control.cell} is the control cell, and nearest to ${control.near.join(', ')}`)
+  for (const { cell, near } of others)
+    console.log(`  ${cell} is nearest to ${near.join(', ')}: call with -H 'MF-CF-Blob: {"continent":"${near[0]}"}'`)
 }
 
 /** Three calls that can be pasted into any shell, in this order. */

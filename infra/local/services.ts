@@ -18,11 +18,11 @@ export type Services = {
     service: Service & { readonly address: (started: Started) => string },
     start: () => Promise<Started>,
   ): Promise<Started>
-  /** In the order in which they were started. */
+  /** In the order in which they were ready. */
   list(): readonly Running[]
   /** Resolves when an essential service has exited though nobody stopped it, with a sentence that says so. */
   readonly lost: Promise<string>
-  /** Stops all, the last started first. A start that is under way is waited for, and undone. */
+  /** Stops all, the last ready first. Starts that are under way are waited for, and undone. */
   stop(): Promise<void>
   /** Ends all at once, in no order. */
   kill(): void
@@ -32,7 +32,7 @@ export type Services = {
 export const createServices = (report: (line: string) => void): Services => {
   const running: Running[] = []
   const lost = Promise.withResolvers<string>()
-  let starting: Promise<unknown> = Promise.resolve()
+  const starting = new Set<Promise<unknown>>()
   let stopping = false
 
   const supervise = async ({ name, essential, child }: Running) => {
@@ -48,17 +48,18 @@ export const createServices = (report: (line: string) => void): Services => {
     list: () => running,
     start: async ({ name, essential, address }, start) => {
       if (stopping) throw new Error('the stack is being stopped')
-      const attempt = start()
-      starting = attempt.catch(() => {})
-      const child = await attempt
-      const entry = { name, essential, child, address: address(child) }
-      running.push(entry)
-      void supervise(entry)
-      return child
+      const attempt = start().then((child) => {
+        const entry = { name, essential, child, address: address(child) }
+        running.push(entry)
+        void supervise(entry)
+        return child
+      })
+      starting.add(attempt)
+      return attempt.finally(() => starting.delete(attempt))
     },
     stop: async () => {
       stopping = true
-      await starting
+      await Promise.allSettled(starting)
       for (const { child } of running.toReversed()) await child.stop()
     },
     kill: () => {

@@ -1,16 +1,16 @@
-import { coreCommands, startCellData, startCore } from './cell.ts'
+import { type CellData, coreCommands, startCellData, startCore } from './cell.ts'
+import { type InCells, inCells, type LocalCell } from './cells.ts'
 import { startEdgeProcess } from './edge-process.ts'
-import { forgetLocalKeys, type LocalKeys, localKeys, type RunCoreCommand } from './keys.ts'
+import { forgetLocalKeys, type LocalKeys, localKeys } from './keys.ts'
 import type { DevState } from './local-folder.ts'
+import { freePort } from './ports.ts'
+import { replicate } from './replication.ts'
 import { step } from './report.ts'
-import { localSecrets } from './secrets.ts'
+import { localSecrets, type Secrets } from './secrets.ts'
 import type { Services } from './services.ts'
 import { startPubSub, startUpstashProcess } from './shared-services.ts'
 
 export type Stack = { readonly keys: LocalKeys; readonly state: DevState }
-
-/** The cells of the local stack and the continents, as Cloudflare names them, that each is nearest to. */
-export const localCells = [{ cell: 'eu1', near: ['EU', 'AF', 'AS', 'NA', 'SA', 'OC', 'AN'] }] as const
 
 /** What a core takes where it is told nothing else. */
 const localEvents = { project: 'perigee-local', topic: `${process.env.PUBSUB_PREFIX || 'perigee'}-events` }
@@ -22,29 +22,32 @@ const currencies = [
 ] as const
 
 /**
- * Starts everything, in the order in which one thing needs another.
+ * Starts everything, in the order in which one thing needs another; cells beside each other.
  * @param services takes what is started, also when a later step fails
  * @throws Error that says which step failed, with the end of its log
  */
-export const startStack = async (services: Services, edgePort: number): Promise<Stack> => {
+export const startStack = async (services: Services, cells: InCells<LocalCell>, edgePort: number): Promise<Stack> => {
   const secrets = localSecrets()
-  const [control] = localCells
-  const data = await startCellData(services, control.cell)
+  const data = await inCells(cells, (cell) => startCellData(services, cell))
   const pubSubHost = await startPubSub(services)
   const upstashUrl = await startUpstashProcess(services, secrets)
 
-  if (data.created) forgetLocalKeys()
-  const keys = await step('Keys and currencies', () => prepare(coreCommands(data, secrets)))
+  const keys = await step('Keys and currencies', () => prepare(data, secrets))
 
   const edgeUrl = `http://127.0.0.1:${edgePort}`
   const around = { secrets, edgeUrl, upstashUrl, pubSubHost }
-  const coreUrl = await startCore(services, data, around)
-  await startEdgeProcess(services, [{ ...control, coreUrl }], around)
+  // All cores are told of all addresses, so these are chosen before the first starts.
+  const placed = await inCells(data, async (own) => ({ ...own, coreUrl: `http://127.0.0.1:${await freePort()}` }))
+  await inCells(placed, (own) => startCore(services, own, { cells: placed, around }))
+  await Promise.all([replicate(data, secrets), startEdgeProcess(services, placed, around)])
 
   const pids = Object.fromEntries(services.list().map(({ name, child }) => [name, child.pid]))
   const state: DevState = {
     edgeUrl,
-    cells: { [control.cell]: { coreUrl, databaseUrl: data.databaseUrl } },
+    controlCell: placed[0].cell,
+    cells: Object.fromEntries(
+      placed.map(({ cell, coreUrl, databaseUrl, near }) => [cell, { coreUrl, databaseUrl, near }]),
+    ),
     ...(pubSubHost === undefined ? {} : { pubSub: { host: pubSubHost, ...localEvents } }),
     publishableKey: keys.publishable,
     serverKey: keys.server,
@@ -54,10 +57,14 @@ export const startStack = async (services: Services, edgePort: number): Promise<
   return { keys, state }
 }
 
-const prepare = async (run: RunCoreCommand): Promise<LocalKeys> => {
+/** Each cell signs tokens with a key of its own; all else is made in the control cell, which tells the others of it. */
+const prepare = async (cells: InCells<CellData>, secrets: Secrets): Promise<LocalKeys> => {
+  const [control] = cells
+  const run = coreCommands(control, secrets)
+  if (control.created) forgetLocalKeys(control.cell)
   await Promise.all([
-    run('core/commands/keys.ts', 'create', 'signing', '--if-none'),
+    ...cells.map((own) => coreCommands(own, secrets)('core/commands/keys.ts', 'create', 'signing', '--if-none')),
     ...currencies.map(([code, cap]) => run('core/commands/currencies.ts', 'declare', code, '--cap', cap)),
   ])
-  return localKeys(run)
+  return localKeys(control.cell, run)
 }
