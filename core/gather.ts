@@ -1,0 +1,81 @@
+import { Fault } from '#contract/problem.ts'
+import { isOutage } from '#db/client.ts'
+
+/** More than this would not be served before their callers have gone. */
+const waitingMax = 2_000
+
+export type GatherOptions<Input, Output> = {
+  /** Does what is asked for all of them at once, and answers one by one in their order. */
+  readonly run: (inputs: readonly Input[]) => Promise<readonly Output[]>
+  /** What must not go together with its like; absent: anything may. */
+  readonly keyOf?: (input: Input) => string
+  /** Inputs that one run takes, and runs that are under way, at the most. */
+  readonly sets: { readonly size: number; readonly inFlight: number }
+}
+
+type Pending<Input, Output> = { readonly input: Input; readonly settle: PromiseWithResolvers<Output> }
+
+/**
+ * Gathers what arrives while earlier runs are under way: a lone one goes at once, a crowd goes together. For statements that
+ * need no idempotency key, because they are idempotent by themselves; writes have `createCombiner`.
+ *
+ * A run that fails is repeated one by one, unless the database is away, so that one input spoils it for nobody else.
+ *
+ * The function that it makes throws Fault `unavailable` when too many wait.
+ */
+export const createGatherer = <Input, Output>({
+  run,
+  keyOf,
+  sets,
+}: GatherOptions<Input, Output>): ((input: Input) => Promise<Output>) => {
+  let waiting: Pending<Input, Output>[] = []
+  let inFlight = 0
+
+  const pump = () => {
+    while (inFlight < sets.inFlight && waiting.length > 0) {
+      inFlight++
+      void runSet(take()).finally(() => {
+        inFlight--
+        pump()
+      })
+    }
+  }
+
+  /** The first that wait, each key once; what is left keeps its place. */
+  const take = (): Pending<Input, Output>[] => {
+    if (!keyOf) return waiting.splice(0, sets.size)
+    const keys = new Set<string>()
+    const set: Pending<Input, Output>[] = []
+    const left: Pending<Input, Output>[] = []
+    for (const pending of waiting) {
+      const key = keyOf(pending.input)
+      if (set.length === sets.size || keys.has(key)) left.push(pending)
+      else {
+        keys.add(key)
+        set.push(pending)
+      }
+    }
+    waiting = left
+    return set
+  }
+
+  const runSet = async (set: readonly Pending<Input, Output>[]): Promise<void> => {
+    try {
+      const outputs = await run(set.map(({ input }) => input))
+      if (outputs.length !== set.length) throw new Error('a run left an input without an answer')
+      for (const [at, { settle }] of set.entries()) settle.resolve(outputs[at] as Output)
+    } catch (error) {
+      if (set.length === 1 || isOutage(error)) for (const { settle } of set) settle.reject(error)
+      else for (const pending of set) await runSet([pending])
+    }
+  }
+
+  return (input) => {
+    if (waiting.length >= waitingMax)
+      return Promise.reject(new Fault('unavailable', { detail: `more than ${waitingMax} calls are waiting` }))
+    const settle = Promise.withResolvers<Output>()
+    waiting.push({ input, settle })
+    pump()
+    return settle.promise
+  }
+}
