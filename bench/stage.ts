@@ -129,8 +129,8 @@ const declare = async (
     const now = new Date()
     await createSigningKey(db, { secrets, cell, now })
     const common = { name: 'bench', origins: [], role: undefined, cell, now }
-    const server = await createApiKey(db, { ...common, kind: 'server' })
-    const publishable = await createApiKey(db, { ...common, kind: 'publishable' })
+    const server = await createApiKey(db, { ...common, kind: 'server', scopes: ['*'] })
+    const publishable = await createApiKey(db, { ...common, kind: 'publishable', scopes: [] })
     await upsertCurrency(db, { code: 'coins', cap: 1_000_000_000 })
     await upsertCurrency(db, { code: 'gems', cap: 1_000_000 })
     return {

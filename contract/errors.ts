@@ -26,9 +26,22 @@ export const errors = define({
   token_invalid: { status: 401, title: 'The access token is not valid', retryable: false },
   token_expired: { status: 401, title: 'The access token has expired', retryable: false },
   key_invalid: { status: 401, title: 'The API key is not valid', retryable: false },
+  credential_invalid: { status: 401, title: 'The credential is not valid', retryable: false },
   refresh_token_invalid: { status: 401, title: 'The refresh token is not valid', retryable: false },
   refresh_token_reused: { status: 401, title: 'The refresh token was used before', retryable: false },
   origin_not_allowed: { status: 403, title: 'The key does not allow this web origin', retryable: false },
+  scope_missing: {
+    status: 403,
+    title: 'The key does not have the scope',
+    retryable: false,
+    extras: { scope: z.string() },
+  },
+  role_insufficient: {
+    status: 403,
+    title: 'The call needs a higher role',
+    retryable: false,
+    extras: { role: z.string() },
+  },
   not_found: { status: 404, title: 'There is nothing here that you may see', retryable: false },
   method_not_allowed: { status: 405, title: 'The path does not take this method', retryable: false },
   insufficient_funds: {

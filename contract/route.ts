@@ -1,5 +1,6 @@
 import type * as z from 'zod'
 import type { ErrorCode } from './errors.ts'
+import { type Role, roles, type Scope } from './rights.ts'
 
 /** Who may call: anyone; a known client app (`X-API-Key`); a signed-in player; another backend; a person who runs the game. */
 export type Access = 'public' | 'client' | 'player' | 'server' | 'operator'
@@ -57,6 +58,10 @@ export type Route = {
   readonly summary: string
   readonly description?: string
   readonly access: Access
+  /** What a server's key must be allowed; named by every route for servers and by no other. */
+  readonly scope?: Scope
+  /** The least role that will do; named by every route for operators and by no other. */
+  readonly role?: Role
   readonly cell: Target
   readonly delivery: Delivery
   readonly params?: z.ZodObject
@@ -95,8 +100,31 @@ type Check<R extends Route> =
         ? never
         : { 'cached is for GET, for whom the edge itself can tell, and the same whoever asks': R['path'] }
       : never)
+  | (R extends { access: 'server' }
+      ? R extends { scope: Scope }
+        ? never
+        : { 'a route for servers without scope': R['path'] }
+      : never)
+  | (R extends { scope: Scope }
+      ? R extends { access: 'server' }
+        ? never
+        : { 'a scope is for servers': R['path'] }
+      : never)
+  | (R extends { access: 'operator' }
+      ? R extends { role: Role }
+        ? never
+        : { 'a route for operators without role': R['path'] }
+      : never)
+  | (R extends { role: Role }
+      ? R extends { access: 'operator' }
+        ? never
+        : { 'a role is for operators': R['path'] }
+      : never)
 
-/** A route as plain data. A parameter without a schema, or a tag over a parameter that the path lacks, does not compile. */
+/**
+ * A route as plain data. A parameter without a schema, a tag over a parameter that the path lacks, or a route for servers
+ * without scope or for operators without role does not compile.
+ */
 export const defineRoute = <const R extends Route>(route: R & ([Check<R>] extends [never] ? unknown : Check<R>)): R =>
   route
 
@@ -161,15 +189,20 @@ export const errorsOf = (route: Route): ErrorCode[] => {
     ...route.errors,
     ...byAccess[route.access],
     ...byDelivery[route.delivery.kind],
+    ...(route.delivery.kind === 'forwarded' ? byKey[route.delivery.idempotencyKey] : []),
     'too_many_requests',
     'headers_too_large',
   ])
+  if (route.scope) codes.add('scope_missing')
+  // The least of all roles is everybody's.
+  if (route.role && route.role !== roles[0]) codes.add('role_insufficient')
   if (route.params || route.query || route.body) codes.add('invalid_request')
+  // Two requests for what takes nothing cannot differ.
+  else codes.delete('idempotency_mismatch')
   if (route.body)
     for (const code of ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const) codes.add(code)
   // A file was deployed with the edge; a document has to be had from a core.
   if ('document' in route.delivery) for (const code of ['unavailable', 'deadline_exceeded'] as const) codes.add(code)
-  if (route.delivery.kind === 'forwarded') for (const code of byKey[route.delivery.idempotencyKey]) codes.add(code)
   return [...codes].sort()
 }
 

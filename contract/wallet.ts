@@ -45,6 +45,7 @@ export const createWalletTransaction = defineRoute({
   summary: "Change a player's balances",
   description: 'All changes happen or none. Positive amounts grant, negative ones spend.',
   access: 'server',
+  scope: 'wallet:write',
   cell: 'target',
   delivery: forwarded({ idempotencyKey: 'required' }),
   params: z.object({ playerId: playerIdSchema }),

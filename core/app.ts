@@ -12,7 +12,7 @@ import type { Context } from './context.ts'
 import { documents, isDocumentName } from './document.ts'
 import { verifyEdgeSignature } from './edge-signature.ts'
 import { Absent, type Handler, type Reply } from './handler.ts'
-import { type PrincipalReader, principalName, requireLiveSession } from './principal.ts'
+import { type PrincipalReader, principalName, requireLiveSession, requireRights } from './principal.ts'
 import { type PushReceiver, pushBytesMax } from './push.ts'
 import type { Replica } from './replica.ts'
 import { deadlineOf, fingerprintOf, parseInput, type RawRequest } from './request.ts'
@@ -82,6 +82,7 @@ const reply = async (
   const { route } = handler
   const principal = await options.principals({ header: request.header, access: route.access, now })
   trail.principal = principal.kind
+  requireRights(route, principal)
   const { cell, db, replica, write } = options
   const { requestId, traceparent } = trail
   const floor = parseFloor(request.header(edgeHeaders.floor))

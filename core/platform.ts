@@ -15,6 +15,7 @@ import { createDeadLetterConsumer } from './dead-letters.ts'
 import { createHeartbeat } from './heartbeat.ts'
 import { createInvalidator } from './invalidate.ts'
 import { createLimiter } from './limiter.ts'
+import { operatorRoutes } from './operators/routes.ts'
 import { playerRoutes } from './players/routes.ts'
 import { createPrincipalReader } from './principal.ts'
 import { createPushReceiver } from './push.ts'
@@ -56,6 +57,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const { db } = database
   const secrets = createSecrets(config.MASTER_KEYS)
   const signer = createSignerSource(db, secrets)
+  const limiter = createLimiter(adapters.redis)
   const issuer = createSessionIssuer({ cell, issuer: config.ISSUER, secrets, signer })
   const invalidator = createInvalidator({ store: adapters.store, log, clock })
   const loops = [
@@ -74,7 +76,8 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
         role === 'worker'
           ? []
           : [
-              ...authRoutes({ issuer, limiter: createLimiter(adapters.redis), database }),
+              ...authRoutes({ issuer, limiter, database }),
+              ...operatorRoutes({ secrets, limiter }),
               ...playerRoutes,
               ...sessionRoutes,
               ...walletRoutes,

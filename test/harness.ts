@@ -200,7 +200,8 @@ export const startWorld = async (
   const make = async (kind: 'publishable' | 'server' | 'operator') => {
     const extra = {
       origins: kind === 'publishable' ? ['https://game.example'] : [],
-      role: kind === 'operator' ? 'publisher' : undefined,
+      scopes: kind === 'server' ? ['*'] : [],
+      role: kind === 'operator' ? 'admin' : undefined,
     }
     return (await createApiKey(db, { kind, name: 'test', cell, now, ...extra })).key
   }

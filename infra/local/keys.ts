@@ -11,8 +11,8 @@ const keysFile = inLocalFolder('keys.json')
 
 const creation: Readonly<Record<keyof LocalKeys, readonly string[]>> = {
   publishable: ['publishable', '--name', 'local', '--origin', '*'],
-  server: ['server', '--name', 'local'],
-  operator: ['operator', '--name', 'local', '--role', 'publisher'],
+  server: ['server', '--name', 'local', '--scope', '*'],
+  operator: ['operator', '--name', 'local', '--role', 'admin'],
 }
 
 /** To be called when the database is a new one, which knows none of the keys of the former. */
