@@ -31,7 +31,7 @@ export type MadeApiKey = { readonly keyId: KeyId; readonly key: string }
  * Makes a key that is good until it is revoked, and stores its hash. The key itself is in the answer and nowhere else.
  * @throws Error that says what is wrong with the request
  */
-export const createApiKey = (db: Db, given: NewApiKey): Promise<MadeApiKey> => {
+export const createApiKey = async (db: Db, given: NewApiKey): Promise<MadeApiKey> => {
   const { kind, name, cell, now } = given
   const rights = { origins: originsOf(given), scopes: scopesOf(given), role: roleOf(given) }
   return storeApiKey(db, { kind, name, ...rights, operatorId: null, expiresAt: null, cell, now })

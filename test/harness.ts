@@ -117,7 +117,7 @@ const cloneDatabase = async (): Promise<{ url: string; drop: () => Promise<void>
  * Starts a world. Every file starts its own and stops it when it is done.
  * @param options.bus `direct` leaves Pub/Sub out though there is an emulator
  * @param options.replica true for a database on servers of its own, a primary and a replica; costs two seconds
- * @param options.redisUrl a Redis instead of the one that all files share: what a test does to all of its keys, it does to its own
+ * @param options.redisUrl a Redis instead of the one that all files share: what a test does to all of its keys, it does to its own; empty for none
  * @param options.upstashReplica true for an Upstash whose reads go to a replica, as far behind as `upstash.faults.lagMs` says
  */
 export const startWorld = async (

@@ -141,7 +141,7 @@ export const byRoute: Readonly<Record<string, Provocation>> = {
   'endOwnSession not_found': instead(({ spares }) => ({ params: { sessionId: spares.next().sessionId } })),
   'createOperatorSession credential_invalid': instead(({ spares }) => {
     const { secret, code } = spares.nextOperator()
-    return { body: { secret, code: code(2) } }
+    return { body: { secret, code: code(3) } }
   }),
   // It has no session that could be ended.
   'endOperatorSession not_found': spoiltBy(({ keys }) => ({ authorization: `Bearer ${keys.operator}` })),

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { parseNamedKeys } from '#contract/edge-request.ts'
 import { newId, type OperatorId } from '#contract/ids.ts'
 import type { Role } from '#contract/rights.ts'
-import { createSecrets, encrypt, sha256 } from '#core/secrets.ts'
+import { createSecrets, encrypt, type Secrets, sha256 } from '#core/secrets.ts'
 import { newTotpSecret, totpCode, totpStepOf } from '#core/totp.ts'
 import { apiKeys } from '#db/keys.ts'
 import { operators } from '#db/operators.ts'
@@ -18,12 +18,17 @@ export type SpareOperator = {
   readonly key: string
 }
 
+/** What a core of the world encrypts with. */
+export const secretsOf = ({ secrets }: World): Secrets => createSecrets(parseNamedKeys(secrets.masterKeys))
+
 /** Makes them all at once, as if commands and sign-ins had; their codes are not taken yet. */
 export const makeSpareOperators = async (
-  { database: { db }, secrets: keys, clock }: World,
+  world: World,
   { count, role = 'admin' }: { readonly count: number; readonly role?: Role },
 ): Promise<SpareOperator[]> => {
-  const secrets = createSecrets(parseNamedKeys(keys.masterKeys))
+  const { database, clock } = world
+  const { db } = database
+  const secrets = secretsOf(world)
   const now = new Date(clock())
   const made = Array.from({ length: count }, () => {
     const totp = newTotpSecret()
