@@ -6,6 +6,7 @@ import { type OperatorId, operatorIdSchema } from '#contract/ids.ts'
 import { endOperatorSession, type OperatorSession } from '#contract/operators.ts'
 import { problemSchema } from '#contract/problem.ts'
 import { type Role, reaches, roles } from '#contract/rights.ts'
+import { storeApiKey } from '#core/api-keys.ts'
 import { type Audited, actByCommand } from '#core/audit.ts'
 import { answers, writes, writesInSets } from '#core/handler.ts'
 import {
@@ -18,6 +19,7 @@ import {
 import { createReaper } from '#core/reap.ts'
 import { totpCode, totpStepOf } from '#core/totp.ts'
 import type { Tx } from '#db/client.ts'
+import { takeTotpStep } from '#db/operators.ts'
 import { moveStatement } from '#db/value.ts'
 import { createLog } from '#infra/log.ts'
 import { coreCommand } from './core-command.ts'
@@ -298,23 +300,35 @@ test('the operators command says what is wrong and ends with 1', async () => {
   )
 })
 
-test('of sign-ins that meet a change of role none leaves a key with the former role', async () => {
-  const operators = await makeSpareOperators(world, { count: 20, role: 'admin' })
+test('a change of role that meets a sign-in ends the session that it made', async () => {
+  const { operatorId, name } = await makeOperator()
   const { db } = world.database
   const now = new Date(world.clock())
-  const outcomes = await Promise.all(
-    operators.flatMap((operator, index) => [
-      outcomeOf(signIn(operator)),
-      pause(20 + 10 * index)
-        .then(() => db.transaction((tx) => setOperatorRole(tx, { name: operator.name, role: 'viewer', now })))
-        .then(() => 'changed'),
-    ]),
-  )
-  expect(outcomes.filter((outcome) => outcome === 'changed')).toHaveLength(20)
-  const ids = operators.map(({ operatorId }) => operatorId)
-  const live = await world.sql`select role from api_keys where operator_id = any(${ids}) and revoked_at is null`
-  console.log(`role race: ${live.length} of 20 sign-ins came after the change`)
-  expect(live.filter(({ role }) => role !== 'viewer')).toEqual([])
+  const { changed, keyId } = await db.transaction(async (tx) => {
+    // As a sign-in does it: the account is locked, and the key not there yet when the change begins.
+    await takeTotpStep(tx, { operatorId, totpStep: totpStepOf(world.clock()) })
+    const changed = db.transaction((other) => setOperatorRole(other, { name, role: 'viewer', now }))
+    await pause(50)
+    const rights = { operatorId, role: 'admin' as const, origins: [], scopes: [] }
+    const made = await storeApiKey(tx, { kind: 'operator', name, ...rights, expiresAt: null, cell, now })
+    return { changed: () => changed, keyId: made.keyId }
+  })
+  await changed()
+  const [key] = await world.sql`select revoked_at from api_keys where key_id = ${keyId}`
+  expect(key?.revoked_at).toEqual(now)
+})
+
+test('a sign-in that meets a change of role gets the new one', async () => {
+  const operator = await makeOperator()
+  const { db } = world.database
+  const now = new Date(world.clock())
+  const session = await db.transaction(async (tx) => {
+    await setOperatorRole(tx, { name: operator.name, role: 'viewer', now })
+    const session = signIn(operator)
+    await pause(100)
+    return () => session
+  })
+  expect((await session()).operator.role).toBe('viewer')
 })
 
 test('the audit log comes page by page, the latest first, by subject or actor, and a cursor holds for its filter only', async () => {
