@@ -129,10 +129,10 @@ const declare = async (
     const now = new Date()
     await createSigningKey(db, { secrets, cell, now })
     const common = { name: 'bench', origins: [], role: undefined, cell, now }
-    const server = await createApiKey(db, { ...common, kind: 'server' })
-    const publishable = await createApiKey(db, { ...common, kind: 'publishable' })
-    await upsertCurrency(db, { code: 'coins', cap: 1_000_000_000, now: new Date() })
-    await upsertCurrency(db, { code: 'gems', cap: 1_000_000, now: new Date() })
+    const server = await createApiKey(db, { ...common, kind: 'server', scopes: ['*'] })
+    const publishable = await createApiKey(db, { ...common, kind: 'publishable', scopes: [] })
+    await upsertCurrency(db, { code: 'coins', cap: 1_000_000_000, now })
+    await upsertCurrency(db, { code: 'gems', cap: 1_000_000, now })
     return {
       principal: `key:${server.keyId}`,
       serverKey: server.key,

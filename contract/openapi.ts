@@ -78,20 +78,38 @@ const parameters = {
   },
 }
 
-const security: Record<Route['access'], readonly Json[]> = {
-  public: [],
-  client: [{ publishableKey: [] }],
-  player: [{ player: [] }],
-  server: [{ server: [] }],
-  operator: [{ operator: [] }],
+/** For schemes of this kind the list after the name is that of the roles which the caller needs. */
+const securityOf = ({ access, scope, role }: Route): readonly Json[] => {
+  switch (access) {
+    case 'public':
+      return []
+    case 'client':
+      return [{ publishableKey: [] }]
+    case 'player':
+      return [{ player: [] }]
+    case 'server':
+      return [{ server: scope ? [scope] : [] }]
+    case 'operator':
+      return [{ operator: role ? [role] : [] }]
+  }
+}
+
+const descriptionOf = ({ description, scope, role }: Route): Json => {
+  const needs = scope
+    ? [`Needs a server key with the scope \`${scope}\`.`]
+    : role
+      ? [`Needs an operator whose role is \`${role}\` or higher.`]
+      : []
+  const sentences = [...(description ? [description] : []), ...needs]
+  return sentences.length > 0 ? { description: sentences.join(' ') } : {}
 }
 
 const operationOf = (operationId: string, route: Route, components: NamedSchemas): Json => ({
   operationId,
   tags: [tagOf(route)],
   summary: route.summary,
-  ...(route.description ? { description: route.description } : {}),
-  security: security[route.access],
+  ...descriptionOf(route),
+  security: securityOf(route),
   ...parametersOf(route, components),
   ...(route.body
     ? {

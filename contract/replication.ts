@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { defineEvent, events } from './events.ts'
 import { keyIdSchema, operatorIdSchema, playerIdSchema } from './ids.ts'
+import { roles } from './rights.ts'
 import { balanceSchema, currencyCodeSchema, timeSchema } from './scalars.ts'
 
 /**
@@ -28,7 +29,7 @@ export const replicas = {
       prefix: z.string(),
       hash: z.string(),
       origins: z.array(z.string()),
-      role: z.string().nullable(),
+      role: z.enum(roles).nullable(),
       scopes: z.array(z.string()),
       operatorId: operatorIdSchema.nullable(),
       createdAt: timeSchema,

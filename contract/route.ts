@@ -1,6 +1,7 @@
 import type * as z from 'zod'
 import type { ErrorCode } from './errors.ts'
 import type { PlayerId } from './ids.ts'
+import { type Role, roles, type Scope } from './rights.ts'
 import type { RefusedItem, Split } from './split.ts'
 
 /** Who may call: anyone; a known client app (`X-API-Key`); a signed-in player; another backend; a person who runs the game. */
@@ -62,6 +63,10 @@ export type Route = {
   readonly summary: string
   readonly description?: string
   readonly access: Access
+  /** What a server's key must be allowed; named by every route for servers and by no other. */
+  readonly scope?: Scope
+  /** The least role that will do; named by every route for operators and by no other. */
+  readonly role?: Role
   readonly cell: Target
   /** There if and only if `cell` is `targets`. */
   readonly split?: Split
@@ -141,10 +146,30 @@ type Check<R extends Route> =
       : R['cell'] extends 'targets'
         ? { 'what goes to the cells of its targets says how it is split': R['path'] }
         : never)
+  | (R extends { access: 'server' }
+      ? R extends { scope: Scope }
+        ? never
+        : { 'a route for servers without scope': R['path'] }
+      : never)
+  | (R extends { scope: Scope }
+      ? R extends { access: 'server' }
+        ? never
+        : { 'a scope is for servers': R['path'] }
+      : never)
+  | (R extends { access: 'operator' }
+      ? R extends { role: Role }
+        ? never
+        : { 'a route for operators without role': R['path'] }
+      : never)
+  | (R extends { role: Role }
+      ? R extends { access: 'operator' }
+        ? never
+        : { 'a role is for operators': R['path'] }
+      : never)
 
 /**
- * A route as plain data. A parameter without a schema, a tag over a parameter that the path lacks, or a split that the edge could
- * not carry out does not compile.
+ * A route as plain data. A parameter without a schema, a tag over a parameter that the path lacks, a split that the edge could not
+ * carry out, or a route for servers without scope or for operators without role does not compile.
  */
 export const defineRoute = <const R extends Route>(route: R & ([Check<R>] extends [never] ? unknown : Check<R>)): R =>
   route
@@ -210,15 +235,20 @@ export const errorsOf = (route: Route): ErrorCode[] => {
     ...route.errors,
     ...byAccess[route.access],
     ...byDelivery[route.delivery.kind],
+    ...(route.delivery.kind === 'forwarded' ? byKey[route.delivery.idempotencyKey] : []),
     'too_many_requests',
     'headers_too_large',
   ])
+  if (route.scope) codes.add('scope_missing')
+  // The least of all roles is everybody's.
+  if (route.role && route.role !== roles[0]) codes.add('role_insufficient')
   if (route.params || route.query || route.body) codes.add('invalid_request')
+  // Two requests for what takes nothing cannot differ.
+  else codes.delete('idempotency_mismatch')
   if (route.body)
     for (const code of ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const) codes.add(code)
   // A file was deployed with the edge; a document has to be had from a core.
   if ('document' in route.delivery) for (const code of ['unavailable', 'deadline_exceeded'] as const) codes.add(code)
-  if (route.delivery.kind === 'forwarded') for (const code of byKey[route.delivery.idempotencyKey]) codes.add(code)
   return [...codes].sort()
 }
 

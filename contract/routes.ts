@@ -1,4 +1,5 @@
 import { refreshSession, signInWithDevice } from './auth.ts'
+import { createOperatorSession, endOperatorSession, getOperator, listAuditLog } from './operators.ts'
 import { getDocs, getDocsFile, getErrorPage, getEventSchemas, getJwks, getOpenApi } from './platform.ts'
 import { getOwnProfile, getProfile, updateOwnProfile } from './players.ts'
 import type { Route } from './route.ts'
@@ -14,5 +15,6 @@ export const routes = {
   ...{ listOwnSessions, endOwnSession },
   ...{ getOwnProfile, updateOwnProfile, getProfile },
   ...{ getWallet, createWalletTransaction, createWalletTransactions },
+  ...{ createOperatorSession, endOperatorSession, getOperator, listAuditLog },
   ...{ getJwks, getOpenApi, getEventSchemas, getDocs, getDocsFile, getErrorPage },
 } satisfies RouteTable

@@ -48,6 +48,7 @@ export const createWalletTransaction = defineRoute({
   summary: "Change a player's balances",
   description: 'All changes happen or none. Positive amounts grant, negative ones spend.',
   access: 'server',
+  scope: 'wallet:write',
   cell: 'target',
   delivery: forwarded({ idempotencyKey: 'required' }),
   params: z.object({ playerId: playerIdSchema }),
@@ -66,6 +67,7 @@ export const createWalletTransactions = defineRoute({
   description:
     'Each transaction takes effect once or not at all, whatever becomes of the others; those of one player in their order. The results are in the order of the transactions. A retry with the same key answers again what was answered, and does what is missing.',
   access: 'server',
+  scope: 'wallet:write',
   cell: 'targets',
   split: { items: 'transactions', results: 'results' },
   delivery: forwarded({ idempotencyKey: 'required' }),

@@ -13,7 +13,7 @@ import { verifyEdgeSignature } from './edge-signature.ts'
 import { faultOf } from './fault.ts'
 import { Absent, type Handler, type Reply } from './handler.ts'
 import type { InternalRoute } from './internal.ts'
-import { type PrincipalReader, principalName, requireLiveSession } from './principal.ts'
+import { type PrincipalReader, principalName, requireLiveSession, requireRights } from './principal.ts'
 import { type PushReceiver, pushBytesMax } from './push.ts'
 import type { Replica } from './replica.ts'
 import { deadlineOf, fingerprintOf, parseInput, type RawRequest } from './request.ts'
@@ -85,6 +85,7 @@ const reply = async (
   const { route } = handler
   const principal = await options.principals({ header: request.header, access: route.access, now })
   trail.principal = principal.kind
+  requireRights(route, principal)
   const { cell, db, replica, write } = options
   const { requestId, traceparent } = trail
   const floor = parseFloor(request.header(edgeHeaders.floor))

@@ -1,5 +1,6 @@
 import type { Floor } from '#contract/edge-request.ts'
-import type { Cell, KeyId, PlayerId, SessionId } from '#contract/ids.ts'
+import type { Cell, KeyId, OperatorId, PlayerId, SessionId } from '#contract/ids.ts'
+import type { Role } from '#contract/rights.ts'
 import type { Db } from '#db/client.ts'
 import type { Replica } from './replica.ts'
 import type { Write } from './write.ts'
@@ -9,8 +10,14 @@ export type Principal =
   | { readonly kind: 'public' }
   | { readonly kind: 'client'; readonly keyId: string }
   | { readonly kind: 'player'; readonly playerId: PlayerId; readonly sessionId: SessionId; readonly epoch: number }
-  | { readonly kind: 'server'; readonly keyId: KeyId }
-  | { readonly kind: 'operator'; readonly keyId: KeyId; readonly role: string }
+  | { readonly kind: 'server'; readonly keyId: KeyId; readonly scopes: readonly string[] }
+  | {
+      readonly kind: 'operator'
+      readonly keyId: KeyId
+      readonly role: Role
+      /** Undefined for a key that no sign-in made. */
+      readonly operatorId: OperatorId | undefined
+    }
 
 /** What a verb knows of the request that it serves. */
 export type Context = {
@@ -39,4 +46,10 @@ export type Context = {
 export const playerOf = (ctx: Context): PlayerId => {
   if (ctx.principal.kind !== 'player') throw new Error(`a ${ctx.principal.kind} reached a route for players`)
   return ctx.principal.playerId
+}
+
+/** The operator of a request to a route whose access is `operator`. */
+export const operatorOf = (ctx: Context): Extract<Principal, { kind: 'operator' }> => {
+  if (ctx.principal.kind !== 'operator') throw new Error(`a ${ctx.principal.kind} reached a route for operators`)
+  return ctx.principal
 }

@@ -1,10 +1,12 @@
 import { edgeHeaders, encodeMoved } from '#contract/edge-request.ts'
 import { Fault } from '#contract/problem.ts'
-import type { AnswerOf, InputOf, Route } from '#contract/route.ts'
+import type { AnswerOf, Forwarded, InputOf, Route } from '#contract/route.ts'
 import type { Db, Tx } from '#db/client.ts'
+import { type Act, record } from './audit.ts'
 import type { SetWork } from './combine.ts'
 import type { Command, Written } from './command.ts'
 import type { Context } from './context.ts'
+import { principalName } from './principal.ts'
 import type { Outcome } from './write.ts'
 
 /** What goes back to the edge. */
@@ -35,9 +37,17 @@ const json = (status: number, answer: unknown): Reply => ({
   body: JSON.stringify(answer),
 })
 
+/** Whose writes leave a row in the audit log. */
+type OfBackOffice = { readonly access: 'operator' | 'server' }
+
+/** `unknown` for what may be bound so, else a type that names what is wrong, so that the route does not compile. */
+type NoWriteOfBackOffice<R extends Route> = R extends OfBackOffice & { readonly delivery: Forwarded }
+  ? { 'a write that is to be audited is bound with `writes`': R['path'] }
+  : unknown
+
 /** A route whose answer is not cached and whose effect, if any, is idempotent by itself. */
 export const answers = <R extends Route>(
-  route: R,
+  route: R & NoWriteOfBackOffice<R>,
   verb: (ctx: Context, input: InputOf<R>) => Promise<AnswerOf<R>>,
 ): Handler => ({
   route,
@@ -99,19 +109,33 @@ export class Absent extends Fault<'not_found'> {
   }
 }
 
-/** A write in a transaction of its own. */
+/** What a verb decided; where its route is an operator's or a backend's, what it applied says what the audit log shall say. */
+export type OutcomeOf<R extends Route> = Outcome<AnswerOf<R>> &
+  (R extends OfBackOffice ? { readonly kind: 'refused' } | { readonly kind: 'applied'; readonly audit: Act } : unknown)
+
+/** A write in a transaction of its own. An operator's or a backend's is audited in it, and does not compile without. */
 export const writes = <R extends Route>(
   route: R,
-  verb: (tx: Tx, ctx: Context, input: InputOf<R>) => Promise<Outcome<AnswerOf<R>>>,
+  verb: (tx: Tx, ctx: Context, input: InputOf<R>) => Promise<OutcomeOf<R>>,
 ): Handler => ({
   route,
-  reply: async (ctx, input, command) =>
-    written(await ctx.write.one(required(command), route.status, (tx) => verb(tx, ctx, input))),
+  reply: async (ctx, input, command) => {
+    const { cell, requestId, now, principal } = ctx
+    const work = async (tx: Tx) => {
+      const outcome: Outcome<AnswerOf<R>> & { readonly audit?: Act } = await verb(tx, ctx, input)
+      if (outcome.audit) await record(tx, { actor: principalName(principal), cell, requestId, now, ...outcome.audit })
+      return outcome
+    }
+    return written(await ctx.write.one(required(command), route.status, work))
+  },
 })
 
-/** A write that is done in sets. The verb says what is to be done to which aggregate, and touches nothing. */
+/**
+ * A write that is done in sets. The verb says what is to be done to which aggregate, and touches nothing. It is audited by what
+ * its statement keeps: of a backend's wallet transactions, the ledger has principal, reference and reason.
+ */
 export const writesInSets = <R extends Route>(
-  route: R,
+  route: R & (R extends { readonly access: 'operator' } ? NoWriteOfBackOffice<R> : unknown),
   verb: (ctx: Context, input: InputOf<R>) => SetWork,
 ): Handler => ({
   route,

@@ -17,6 +17,7 @@ import { createHeartbeat } from './heartbeat.ts'
 import { internalRoutes } from './internal.ts'
 import { createInvalidator } from './invalidate.ts'
 import { createLimiter } from './limiter.ts'
+import { operatorRoutes } from './operators/routes.ts'
 import { createPeers } from './peers.ts'
 import { playerRoutes } from './players/routes.ts'
 import { createPrincipalReader } from './principal.ts'
@@ -60,6 +61,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const { db } = database
   const secrets = createSecrets(config.MASTER_KEYS)
   const signer = createSignerSource(db, secrets)
+  const limiter = createLimiter(adapters.redis)
   const issuer = createSessionIssuer({ cell, issuer: config.ISSUER, secrets, signer })
   const invalidator = createInvalidator({ store: adapters.store, log, clock })
   const loops = [
@@ -88,7 +90,8 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
         role === 'worker'
           ? []
           : [
-              ...authRoutes({ issuer, limiter: createLimiter(adapters.redis), database, directory }),
+              ...authRoutes({ issuer, limiter, database, directory }),
+              ...operatorRoutes({ secrets, limiter }),
               ...playerRoutes,
               ...sessionRoutes,
               ...walletRoutes,

@@ -1,6 +1,7 @@
 import { edgeHeaders, parsePrincipal } from '#contract/edge-request.ts'
 import { Fault } from '#contract/problem.ts'
-import type { Access } from '#contract/route.ts'
+import { everyScope, isRole, reaches } from '#contract/rights.ts'
+import type { Access, Route } from '#contract/route.ts'
 import type { Db } from '#db/client.ts'
 import { type ApiKeyRow, findLiveApiKey } from '#db/keys.ts'
 import { isSessionLive } from '#db/sessions.ts'
@@ -38,14 +39,16 @@ export type PrincipalReader = (request: {
 export const createPrincipalReader = (db: Db): PrincipalReader => {
   const remembered = new Map<string, { key: ApiKeyRow; until: number }>()
 
-  const findKey = async (kind: 'server' | 'operator', bearer: string, nowMs: number): Promise<ApiKeyRow> => {
+  const findKey = async (kind: 'server' | 'operator', bearer: string, now: Date): Promise<ApiKeyRow> => {
     const hash = sha256(bearer)
+    const nowMs = now.getTime()
     const known = remembered.get(hash)
     if (known && known.until > nowMs && known.key.kind === kind) return known.key
-    const key = await findLiveApiKey(db, kind, hash)
+    const key = await findLiveApiKey(db, { kind, hash, now })
     if (!key) throw new Fault('key_invalid')
     if (remembered.size >= keysMax) remembered.clear()
-    remembered.set(hash, { key, until: nowMs + keyTrustMs })
+    const expiresAt = key.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY
+    remembered.set(hash, { key, until: Math.min(nowMs + keyTrustMs, expiresAt) })
     return key
   }
 
@@ -57,18 +60,35 @@ export const createPrincipalReader = (db: Db): PrincipalReader => {
     if (!authorization) throw new Fault('unauthenticated')
     const bearer = bearerPattern.exec(authorization)?.[1]
     if (!bearer) throw new Fault('key_invalid')
-    const { keyId, role } = await findKey(stated.kind, bearer, now.getTime())
-    return stated.kind === 'server' ? { kind: 'server', keyId } : { kind: 'operator', keyId, role: role ?? 'viewer' }
+    const { keyId, scopes, role, operatorId } = await findKey(stated.kind, bearer, now)
+    if (stated.kind === 'server') return { kind: 'server', keyId, scopes }
+    // A role that this release does not know allows nothing.
+    if (!isRole(role)) throw new Fault('key_invalid')
+    return { kind: 'operator', keyId, role, operatorId: operatorId ?? undefined }
   }
 }
 
-/** Whose idempotency keys a caller's are. */
+/**
+ * The one place in which a route's scope or role is asked for.
+ * @throws Fault `scope_missing` or `role_insufficient`, with what would do
+ */
+export const requireRights = ({ scope, role }: Pick<Route, 'scope' | 'role'>, principal: Principal): void => {
+  if (scope) {
+    const scopes = principal.kind === 'server' ? principal.scopes : []
+    if (!scopes.includes(scope) && !scopes.includes(everyScope)) throw new Fault('scope_missing', { extras: { scope } })
+  }
+  if (role && !(principal.kind === 'operator' && reaches(principal.role, role)))
+    throw new Fault('role_insufficient', { extras: { role } })
+}
+
+/** Whose idempotency keys a caller's are, and whose acts. An operator's stay theirs from one session to the next. */
 export const principalName = (principal: Principal): string => {
   switch (principal.kind) {
     case 'player':
       return `player:${principal.playerId}`
-    case 'server':
     case 'operator':
+      return principal.operatorId === undefined ? `key:${principal.keyId}` : `operator:${principal.operatorId}`
+    case 'server':
     case 'client':
       return `key:${principal.keyId}`
     case 'public':

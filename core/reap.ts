@@ -2,6 +2,7 @@ import type { Db } from '#db/client.ts'
 import { reapDeadLetters } from '#db/dead-letters.ts'
 import { reapClaims } from '#db/idempotency.ts'
 import { reapInbox } from '#db/inbox.ts'
+import { reapExpiredKeys } from '#db/keys.ts'
 import { reapPublished } from '#db/outbox.ts'
 import { reapRevocations } from '#db/revocations.ts'
 import type { Log } from '#infra/log.ts'
@@ -16,6 +17,8 @@ const publishedLifeMs = 3_600_000
 const deadLetterLifeMs = 30 * 24 * 3_600_000
 /** Longer than any event can come again: the life of a dead letter, and the week that Pub/Sub keeps a message. */
 const receiptLifeMs = deadLetterLifeMs + 7 * 24 * 3_600_000
+/** Long enough to see in `keys list` who was there yesterday; the audit log keeps that for good. */
+const expiredKeyLifeMs = 24 * 3_600_000
 /** Rows that one statement deletes: its locks and its vacuum stay small. */
 const batchMax = 1_000
 const pauseMs = 60_000
@@ -26,6 +29,7 @@ const lives = [
   { reap: reapInbox, lifeMs: receiptLifeMs },
   { reap: reapDeadLetters, lifeMs: deadLetterLifeMs },
   { reap: reapRevocations, lifeMs: revocationLifeMs },
+  { reap: reapExpiredKeys, lifeMs: expiredKeyLifeMs },
 ]
 
 export type Reaper = Loop & {
@@ -33,7 +37,7 @@ export type Reaper = Loop & {
   runOnce(): Promise<number>
 }
 
-/** Deletes old claims, published events, receipts, dead letters and revocations. Any number may run at once. */
+/** Deletes old claims, published events, receipts, dead letters, revocations and keys that expired. Any number may run at once. */
 export const createReaper = ({
   db,
   log,

@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } f
 import type { NamedKey } from '#contract/edge-request.ts'
 
 /** What the master keys are turned into; one purpose cannot be used to learn about another. */
-type Purpose = 'refresh-token' | 'signing-key'
+type Purpose = 'refresh-token' | 'signing-key' | 'totp'
 
 /** The secrets of a deployment, derived from its master keys. The first master key serves new things, all serve old ones. */
 export type Secrets = {
@@ -15,7 +15,7 @@ export type Secrets = {
 export const createSecrets = (masterKeys: readonly [NamedKey, ...NamedKey[]]): Secrets => {
   const derived = new Map<string, Buffer>()
   for (const { keyId, secret } of masterKeys) {
-    for (const purpose of ['refresh-token', 'signing-key'] as const) {
+    for (const purpose of ['refresh-token', 'signing-key', 'totp'] as const) {
       derived.set(`${purpose} ${keyId}`, Buffer.from(hkdfSync('sha256', secret, '', `perigee ${purpose}`, 32)))
     }
   }

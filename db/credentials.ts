@@ -1,8 +1,9 @@
 import { eq, sql } from 'drizzle-orm'
 import { bigint, check, index, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
-import type { EventId, PlayerId } from '#contract/ids.ts'
-import type { Database, Db } from './client.ts'
+import { type Cell, type EventId, newId, type PlayerId } from '#contract/ids.ts'
+import type { Database, Db, Tx } from './client.ts'
 import { id, moment, momentOf } from './columns.ts'
+import { insertEvents } from './outbox.ts'
 
 /**
  * The directory: what signs a player in -> the player, of whichever cell. The control cell's rows decide; those of the other
@@ -157,3 +158,23 @@ export const listCredentialsAfter = (db: Db, after: Credential | undefined, limi
     )
     .orderBy(credentials.provider, credentials.credentialHash)
     .limit(limit)
+
+/** Tells the other cells of credentials as they are now. */
+export const tellCredentials = (
+  tx: Tx,
+  rows: readonly CredentialRow[],
+  { cell, now }: { readonly cell: Cell; readonly now: Date },
+): Promise<void> =>
+  insertEvents(
+    tx,
+    rows.map(({ version, createdAt, ...credential }) => ({
+      eventId: newId('event', cell, now.getTime()),
+      type: 'perigee.replica.credential.v1',
+      aggregate: `credential:${credential.provider}:${credential.credentialHash}`,
+      version,
+      data: { ...credential, createdAt: createdAt.toISOString() },
+      moved: [],
+      traceparent: '',
+      occurredAt: now,
+    })),
+  )

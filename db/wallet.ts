@@ -1,8 +1,9 @@
 import { asc, eq, sql } from 'drizzle-orm'
 import { bigint, check, index, jsonb, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
-import type { PlayerId, TransactionId } from '#contract/ids.ts'
-import type { Db } from './client.ts'
+import { type Cell, newId, type PlayerId, type TransactionId } from '#contract/ids.ts'
+import type { Db, Tx } from './client.ts'
 import { id, moment } from './columns.ts'
+import { insertEvents } from './outbox.ts'
 import { players } from './players.ts'
 
 /** The currencies of a deployment, in whole units. */
@@ -91,6 +92,26 @@ export const upsertCurrency = async (
   if (!row) throw new Error('an upsert returned no row')
   return row
 }
+
+/** Tells the other cells of currencies as they are now. */
+export const tellCurrencies = (
+  tx: Tx,
+  rows: readonly CurrencyRow[],
+  { cell, now }: { readonly cell: Cell; readonly now: Date },
+): Promise<void> =>
+  insertEvents(
+    tx,
+    rows.map(({ version, ...currency }) => ({
+      eventId: newId('event', cell, now.getTime()),
+      type: 'perigee.replica.currency.v1',
+      aggregate: `currency:${currency.code}`,
+      version,
+      data: currency,
+      moved: [],
+      traceparent: '',
+      occurredAt: now,
+    })),
+  )
 
 /** What the control cell says of a currency: stored where it is newer than what is known. By the primary key. */
 export const followCurrency = async (db: Db, currency: CurrencyRow): Promise<void> => {

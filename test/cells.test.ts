@@ -211,6 +211,7 @@ test('a key that is made or revoked in the control cell is so in the others', as
   const now = new Date(world.clock())
   const { key } = await createApiKey(db, {
     kind: 'server',
+    scopes: ['*'],
     name: 'late',
     origins: [],
     role: undefined,

@@ -229,6 +229,14 @@ test('a route that is not whole does not compile', () => {
   defineRoute({ ...base, path: '/x/{id}/{other}', delivery: direct, params })
   // @ts-expect-error: a schema for a parameter that the path lacks.
   defineRoute({ ...base, path: '/x', delivery: direct, params })
+  // @ts-expect-error: a route for servers that names no scope.
+  defineRoute({ ...base, path: '/x', delivery: direct, access: 'server' })
+  // @ts-expect-error: a route for operators that names no role.
+  defineRoute({ ...base, path: '/x', delivery: direct, access: 'operator' })
+  // @ts-expect-error: a scope of a route that is not for servers.
+  defineRoute({ ...base, path: '/x', delivery: direct, scope: 'wallet:write' })
+  // @ts-expect-error: a role of a route that is not for operators.
+  defineRoute({ ...base, path: '/x', delivery: direct, role: 'viewer' })
   // @ts-expect-error: a code that the table of errors lacks.
   defineRoute({ ...base, path: '/x', delivery: direct, errors: ['no_such_code'] })
 })
@@ -239,6 +247,7 @@ test('a route that the edge could not take apart does not compile', () => {
     path: '/x',
     summary: '',
     access: 'server',
+    scope: 'wallet:write',
     cell: 'targets',
     delivery: forwarded({ idempotencyKey: 'required' }),
     status: 200,

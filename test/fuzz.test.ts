@@ -97,6 +97,19 @@ const bodiesOf = ({ body }: Route): fc.Arbitrary<Fuzzed['body']> => {
   )
 }
 
+const queriesOf = ({ query }: Route): fc.Arbitrary<Fuzzed['query']> => {
+  const any = fc.array(fc.tuple(fc.string({ maxLength: 10 }), fc.string({ unit: 'binary', maxLength: 30 })), {
+    maxLength: 3,
+  })
+  if (!query) return any
+  const values = valuesOf(query)
+  const entries = fc.oneof(values, spoilt(values)).map((value) => Object.entries(Object(value)))
+  return fc.oneof(
+    any,
+    entries.map((all) => all.map(([name, value]) => [name.toWellFormed(), textOf(value)] as const)),
+  )
+}
+
 const fuzzedOf = (name: string, route: Route): fc.Arbitrary<Fuzzed> =>
   fc.record({
     name: fc.constant(name),
@@ -106,9 +119,7 @@ const fuzzedOf = (name: string, route: Route): fc.Arbitrary<Fuzzed> =>
     params: route.params
       ? (fc.oneof(valuesOf(route.params), spoilt(valuesOf(route.params))) as fc.Arbitrary<Fuzzed['params']>)
       : fc.constant({}),
-    query: fc.array(fc.tuple(fc.string({ maxLength: 10 }), fc.string({ unit: 'binary', maxLength: 30 })), {
-      maxLength: 3,
-    }),
+    query: queriesOf(route),
     headers,
     asExample: fc.boolean(),
     credentials: fc.constantFrom('own', 'own', 'own', 'own', 'own', 'own', 'none', 'others'),

@@ -19,9 +19,9 @@ import { parseConfig, topicsOf } from '#core/config.ts'
 import { logRefusals } from '#core/consumer.ts'
 import { createPlatform, type Platform } from '#core/platform.ts'
 import { replicaTimeoutMs } from '#core/replica.ts'
-import { tellEverything } from '#core/replica-events.ts'
 import { createSecrets } from '#core/secrets.ts'
 import { createSigningKey } from '#core/signing-keys.ts'
+import { tellEverything } from '#core/tell-everything.ts'
 import { type Database, openDatabase } from '#db/client.ts'
 import { upsertCurrency } from '#db/wallet.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
@@ -279,7 +279,8 @@ const makeContent = async ({ cell, database: { db } }: WorldCell, clock: Clock):
   const make = async (kind: 'publishable' | 'server' | 'operator') => {
     const extra = {
       origins: kind === 'publishable' ? ['https://game.example'] : [],
-      role: kind === 'operator' ? 'publisher' : undefined,
+      scopes: kind === 'server' ? ['*'] : [],
+      role: kind === 'operator' ? 'admin' : undefined,
     }
     return (await createApiKey(db, { kind, name: 'test', cell, now, ...extra })).key
   }
@@ -342,7 +343,7 @@ export type Cells = {
  * Starts a world. Every file starts its own and stops it when it is done.
  * @param options.bus `direct` leaves Pub/Sub out though there is an emulator
  * @param options.replica true for a database on servers of its own, a primary and a replica; costs two seconds
- * @param options.redisUrl a Redis instead of the one that all files share: what a test does to all of its keys, it does to its own
+ * @param options.redisUrl a Redis instead of the one that all files share: what a test does to all of its keys, it does to its own; empty for none
  * @param options.upstashReplica true for an Upstash whose reads go to a replica, as far behind as `upstash.faults.lagMs` says
  */
 export const startWorld = async (options: CellOptions & { readonly upstashReplica?: boolean } = {}): Promise<World> => {

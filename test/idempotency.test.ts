@@ -288,7 +288,15 @@ test('a grant is remembered for ever: its retry finds the answer after the claim
 
 test('keys are their caller’s own: another backend may use the same one', async () => {
   const { playerId } = await world.signIn()
-  const options = { kind: 'server', name: 'other', origins: [], role: undefined, cell, now: new Date() } as const
+  const options = {
+    kind: 'server',
+    name: 'other',
+    origins: [],
+    scopes: ['*'],
+    role: undefined,
+    cell,
+    now: new Date(),
+  } as const
   const other = await createApiKey(world.database.db, options)
   const key = randomUUID()
   const answers = [await grant({ playerId, key }), await grant({ playerId, key, bearer: other.key })]

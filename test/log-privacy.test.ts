@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { checkedFetch } from './checked-fetch.ts'
 import { startWorld, type World } from './harness.ts'
+import { makeSpareOperators } from './spare-operators.ts'
 import { makeSpareSessions } from './spare-sessions.ts'
 import { requestOf, table, validCall, withBody, withHeaders } from './valid-call.ts'
 
@@ -55,14 +56,34 @@ const callEverything = async () => {
   secret('an access token', refreshed.body.accessToken)
   secret('a refresh token', refreshed.body.refreshToken)
   await player.client.updateOwnProfile({ body: { displayName: displayName() } })
+  await beOperator(0)
+  await beOperator(3).catch(() => {})
   return player
 }
 
-test('no line of core or edge tells a token, a key, a device id or a name, while all is well or when a caller errs', async () => {
+const signInWithoutAccount = () =>
+  world
+    .client()
+    .createOperatorSession({ body: { secret: secret("an operator's secret", randomUUID()), code: '123456' } })
+
+/** Signs in with the code of so many steps after now's, and out again. */
+const beOperator = async (steps: number) => {
+  const [operator] = await makeSpareOperators(world, { count: 1 })
+  if (!operator) throw new Error('one was asked for')
+  secret('the name of an operator', operator.name)
+  const credential = { secret: secret("an operator's secret", operator.secret), code: operator.code(steps) }
+  const { body } = await world.client().createOperatorSession({ body: credential })
+  await world.client({ bearer: secret("an operator's key", body.key) }).endOperatorSession()
+}
+
+test('no line of core, edge or the audit log tells a token, a key, a device id or a name, while all is well or when a caller errs', async () => {
   for (const key of Object.values(world.keys)) secret('an API key', key)
   for (const keys of Object.values(world.secrets)) secret('a master or edge key', keys.replace(/^\w+:/, ''))
   await callEverything()
   expectSilence()
+  const audit = (await world.sql`select row_to_json(audit_log)::text as row from audit_log`).map(({ row }) => row)
+  expect(audit.length).toBeGreaterThan(3)
+  for (const [text, what] of secrets) expect(audit.join().includes(text), `${what} in the audit log`).toBe(false)
   console.log(`log-privacy: ${secrets.size} secrets, ${world.logLines.length} lines, 0 found`)
 })
 
@@ -72,6 +93,11 @@ const breakages = [
     'a write breaks a constraint',
     "alter table players add constraint test_name check (display_name not like 'Name%') not valid",
     'alter table players drop constraint test_name',
+  ],
+  [
+    'accounts are gone',
+    'alter table operators rename to operators_gone',
+    'alter table operators_gone rename to operators',
   ],
   [
     'a value has no place',
@@ -101,6 +127,7 @@ test.each(breakages)('nor when %s and the error is logged', async (_, damage, re
       params: { playerId: player.playerId },
       body: { changes: [{ currency: 'coins', amount: 1 }], reason },
     }),
+    ...(damage.includes('operators') ? [signInWithoutAccount()] : []),
   ])
   await world.sql.unsafe(repair)
   expect(results.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(0)

@@ -27,6 +27,7 @@ const password = 'test/password.test.ts'
 const cells = 'test/cells.test.ts'
 const batch = 'test/batch.test.ts'
 const split = 'test/split.test.ts'
+const operators = 'test/operators.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -866,5 +867,85 @@ export const mutants: readonly Mutant[] = [
     replace: 'cellsAtOnceMax = 60',
     test: split,
     testName: 'no more than six cells',
+  },
+  {
+    name: 'code-taken-once',
+    file: 'db/operators.ts',
+    find: 'lt(operators.totpStep, totpStep), ',
+    replace: '',
+    test: operators,
+    testName: 'a code is taken once',
+  },
+  {
+    name: 'scope-check',
+    file: 'core/principal.ts',
+    find: '!scopes.includes(scope) && ',
+    replace: 'scopes.length === 0 && ',
+    test: 'test/keys.test.ts',
+    testName: 'a server key does what its scopes say',
+  },
+  {
+    name: 'role-check',
+    file: 'contract/rights.ts',
+    find: 'roles.indexOf(role) >= roles.indexOf(least)',
+    replace: 'roles.includes(role) && roles.includes(least)',
+    test: operators,
+    testName: 'each role may do',
+  },
+  {
+    name: 'rights-of-every-route',
+    file: 'core/app.ts',
+    find: '  requireRights(route, principal)\n',
+    replace: '',
+    test: operators,
+    testName: 'each role may do',
+  },
+  {
+    name: 'expiry-of-a-key',
+    file: 'db/keys.ts',
+    find: ', isUnexpired(now)',
+    replace: '',
+    test: operators,
+    testName: 'a key works until it expires',
+  },
+  {
+    name: 'expiry-of-a-remembered-key',
+    file: 'core/principal.ts',
+    find: 'Math.min(nowMs + keyTrustMs, expiresAt)',
+    replace: 'nowMs + keyTrustMs + 0 * expiresAt',
+    test: operators,
+    testName: 'a key works until it expires',
+  },
+  {
+    name: 'audit-in-the-same-transaction',
+    file: 'core/handler.ts',
+    find: 'if (outcome.audit) await record(tx, {',
+    replace: 'if (outcome.audit) await record(ctx.db as Tx, {',
+    test: operators,
+    testName: 'a write of an operator and its row',
+  },
+  {
+    name: 'sessions-end-with-a-change',
+    file: 'core/operator-accounts.ts',
+    find: '  await revokeApiKeysOf(tx, operator.operatorId, now)\n',
+    replace: '',
+    test: operators,
+    testName: 'disable ends',
+  },
+  {
+    name: 'cursor-of-its-filter',
+    file: 'core/page.ts',
+    find: ' || !text.startsWith(markOf(filter))',
+    replace: '',
+    test: operators,
+    testName: 'the audit log comes page by page',
+  },
+  {
+    name: 'strangers-have-an-allowance-of-their-own',
+    file: 'core/operators/create-operator-session.ts',
+    find: "if (!operator) await take('operator-sign-in', limitOfStrangers)",
+    replace: "await take('operator-sign-in', limitOfStrangers)",
+    test: operators,
+    testName: 'five sign-ins of one secret',
   },
 ]

@@ -12,6 +12,7 @@ type Json = { readonly [member: string]: unknown }
 type Operation = {
   readonly operationId: string
   readonly summary: string
+  readonly description?: string
   readonly security: readonly Json[]
   readonly parameters?: readonly Json[]
   readonly requestBody?: { readonly required: boolean; readonly content: Json }
@@ -74,6 +75,18 @@ test('every reference leads to something, and every component is referred to', (
   )
   expect(components.filter((pointer) => !used.has(pointer))).toEqual([])
   expect(references.length).toBeGreaterThan(50)
+})
+
+test('an operation for servers names its scope, and one for operators its role, for programs and for people', () => {
+  for (const [name, { access, scope, role }] of table) {
+    const { security, description } =
+      operations.find(({ operation }) => operation.operationId === name)?.operation ?? {}
+    const needed = scope ?? role
+    if (needed === undefined) continue
+    expect(security, name).toEqual([{ [access]: [needed] }])
+    expect(description, name).toContain(`\`${needed}\``)
+  }
+  expect(table.filter(([, { scope, role }]) => scope ?? role).length).toBeGreaterThan(3)
 })
 
 test('operation ids are unique, and are the names of the table', () => {

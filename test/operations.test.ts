@@ -1,19 +1,16 @@
-import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import postgres from 'postgres'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { parseConfig } from '#core/config.ts'
 import { migrateDatabase } from '#db/migrate.ts'
 import { startCoreProcess } from './core-process.ts'
-import { eventually, startWorld, type World } from './harness.ts'
+import { startWorld, type World } from './harness.ts'
 import { copyWorktree } from './worktree.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
-const run = promisify(execFile)
 
 let world: World
 beforeAll(async () => {
@@ -67,55 +64,6 @@ test('the migrations make what the tables say: nothing is left to generate', asy
   await copy.remove()
   expect(code, output).toBe(0)
   expect(output).toContain('No schema changes')
-})
-
-const keysCommand = async (...args: string[]) => {
-  const env = { ...process.env, CELL: 'eu1', DATABASE_URL: world.databaseUrl, MASTER_KEYS: world.secrets.masterKeys }
-  const { stdout } = await run(process.execPath, ['core/commands/keys.ts', ...args, '--json'], { cwd: project, env })
-  return stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line))
-}
-
-test('a key is shown once, works, is listed by its prefix, and stops to work when it is revoked', async () => {
-  const { playerId } = await world.signIn()
-  const [made] = await keysCommand('create', 'server', '--name', 'shop')
-  const body = { changes: [{ currency: 'coins', amount: 1 }], reason: 'key' }
-  const call = () => world.client({ bearer: made.key }).createWalletTransaction({ params: { playerId }, body })
-  await call()
-
-  const listed = await keysCommand('list')
-  expect(listed.find(({ keyId }) => keyId === made.keyId)).toMatchObject({
-    kind: 'server',
-    name: 'shop',
-    prefix: made.key.slice(0, 9),
-  })
-  expect(JSON.stringify(listed)).not.toContain(made.key)
-  const stored = await world.sql`select * from api_keys where key_id = ${made.keyId}`
-  expect(JSON.stringify(stored)).not.toContain(made.key)
-
-  await keysCommand('revoke', made.keyId)
-  const refusedAfterMs = await eventually(
-    () =>
-      call().then(
-        () => false,
-        ({ code }) => code === 'key_invalid',
-      ),
-    3_000,
-  )
-  console.log(`a revoked server key was refused after ${Math.round(refusedAfterMs)} ms (bound: 1000 ms)`)
-})
-
-test('the keys command says what is wrong and ends with 1', async () => {
-  for (const args of [
-    ['create', 'operator', '--name', 'x'],
-    ['create', 'publishable', '--name', 'x', '--origin', 'game'],
-    ['revoke', 'nothing'],
-    [],
-  ]) {
-    await expect(keysCommand(...args)).rejects.toMatchObject({ code: 1 })
-  }
 })
 
 test('a core that is told to stop answers what it has, says no to more, and is gone within 8 s', async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type ErrorCode, errors } from '#contract/errors.ts'
 import { newId } from '#contract/ids.ts'
+import { createApiKey } from '#core/api-keys.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { cell, eventually } from './harness.ts'
 import type { Stage } from './stage.ts'
@@ -31,6 +32,17 @@ const wrongKey: Readonly<Record<string, Record<string, string>>> = {
 
 const withoutCredentials = (call: Call) => withHeaders(call, { authorization: undefined, 'x-api-key': undefined })
 
+/** The call with a key that may less. */
+const lowly =
+  (kind: 'server' | 'operator'): Provocation =>
+  async ({ world: { database, edgeUrl, sql } }, call) => {
+    const rights = kind === 'server' ? { scopes: ['*'], role: undefined } : { scopes: [], role: 'viewer' }
+    const given = { kind, name: 'lowly', origins: [], ...rights, cell, now: new Date() }
+    const { keyId, key } = await createApiKey(database.db, given)
+    await sql`update api_keys set scopes = '{other:write}' where key_id = ${keyId} and kind = 'server'`
+    return send(edgeUrl, withHeaders(call, { authorization: `Bearer ${key}` }))
+  }
+
 /** What one code takes on any route that can answer it. */
 export const byCode: { readonly [Code in ErrorCode]?: Provocation } = {
   unauthenticated: spoilt(withoutCredentials),
@@ -39,6 +51,8 @@ export const byCode: { readonly [Code in ErrorCode]?: Provocation } = {
   token_expired: async (stage, call) =>
     send(stage.world.edgeUrl, withHeaders(call, { authorization: `Bearer ${await stage.expiredToken()}` })),
   origin_not_allowed: spoilt((call) => withHeaders(call, { origin: 'https://evil.example' })),
+  scope_missing: lowly('server'),
+  role_insufficient: lowly('operator'),
   malformed_json: spoilt((call) => withBody(call, '{"')),
   invalid_request: spoilt((call) =>
     call.route.body ? withBody(call, '{"noSuchMember":1}') : { ...call, path: call.route.path.replace(/\{\w+\}/, '!') },
@@ -87,6 +101,11 @@ const changes = (...list: readonly (readonly [currency: string, amount: number])
   body: { changes: list.map(([currency, amount]) => ({ currency, amount })), reason: 'test' },
 })
 
+const spoiltBy =
+  (headersOf: (world: Stage['world']) => Record<string, string>): Provocation =>
+  ({ world }, call) =>
+    send(world.edgeUrl, withHeaders(call, headersOf(world)))
+
 const unknownFile = instead(() => ({ params: { file: 'nothing.md' } }))
 
 const asDeletedPlayer: Provocation = async (stage, call) => {
@@ -125,6 +144,13 @@ export const byRoute: Readonly<Record<string, Provocation>> = {
   }),
   // Its own caller's, and no other's, is there to be ended.
   'endOwnSession not_found': instead(({ spares }) => ({ params: { sessionId: spares.next().sessionId } })),
+  'createOperatorSession credential_invalid': instead(({ spares }) => {
+    const { secret, code } = spares.nextOperator()
+    return { body: { secret, code: code(3) } }
+  }),
+  // It has no session that could be ended.
+  'endOperatorSession not_found': spoiltBy(({ keys }) => ({ authorization: `Bearer ${keys.operator}` })),
+  'listAuditLog invalid_request': spoilt((call) => ({ ...call, path: `${call.path}?limit=0` })),
   'getJwks deadline_exceeded': (stage, call) => send(stage.edges.mute, call),
   'getDocsFile not_found': unknownFile,
   'getErrorPage not_found': unknownFile,

@@ -40,7 +40,7 @@ const balanceOf = (body: { balances: Change[] }, code: string) =>
   body.balances.find(({ currency }) => currency === code)?.amount
 
 const makeServerKey = async (name: string): Promise<string> => {
-  const options = { kind: 'server', name, origins: [], role: undefined, cell, now: new Date() } as const
+  const options = { kind: 'server', name, origins: [], scopes: ['*'], role: undefined, cell, now: new Date() } as const
   return (await createApiKey(world.database.db, options)).key
 }
 

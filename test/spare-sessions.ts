@@ -6,6 +6,7 @@ import { createSignerSource } from '#core/signing-keys.ts'
 import { players } from '#db/players.ts'
 import { sessions } from '#db/sessions.ts'
 import { cell, type World } from './harness.ts'
+import { makeSpareOperators, type SpareOperator } from './spare-operators.ts'
 
 /** A session of a player who has no other. */
 export type SpareSession = {
@@ -19,6 +20,8 @@ export type SpareSession = {
 export type SpareSessions = {
   /** One that was not handed out before. @throws Error when there are no more */
   next(): SpareSession
+  /** The same of an operator, whose next code was not taken. */
+  nextOperator(): SpareOperator
 }
 
 /** Rows of one statement: Postgres takes 65,535 parameters. */
@@ -28,11 +31,21 @@ const batchMax = 2_000
 export const makeSpareSessions = async (world: World, count: number): Promise<SpareSessions> => {
   const made: SpareSession[] = []
   while (made.length < count) made.push(...(await makeBatch(world, Math.min(batchMax, count - made.length))))
+  const operators: SpareOperator[] = []
+  while (operators.length < count)
+    operators.push(...(await makeSpareOperators(world, { count: Math.min(batchMax, count - operators.length) })))
   const left = made.values()
+  const operatorsLeft = operators.values()
+  const usedUp = () => new Error(`the ${count} spare sessions are used up: have makeSpareSessions make more`)
   return {
     next: () => {
       const { value } = left.next()
-      if (!value) throw new Error(`the ${count} spare sessions are used up: have makeSpareSessions make more`)
+      if (!value) throw usedUp()
+      return value
+    },
+    nextOperator: () => {
+      const { value } = operatorsLeft.next()
+      if (!value) throw usedUp()
       return value
     },
   }

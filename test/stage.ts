@@ -3,7 +3,7 @@ import { newId } from '#contract/ids.ts'
 import { Fault, problemContentType, problemText } from '#contract/problem.ts'
 import { firstToken } from '#core/auth/refresh-token.ts'
 import { createSessionIssuer } from '#core/auth/session-issuer.ts'
-import { createSecrets } from '#core/secrets.ts'
+import { createSecrets, sha256 } from '#core/secrets.ts'
 import { createSignerSource } from '#core/signing-keys.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { isDocument, passDocument, startExtraEdge, startStandIn } from './extra-edge.ts'
@@ -73,10 +73,11 @@ export const startStage = async (): Promise<Stage> => {
     return (await issuer.issue(owner, firstToken(secrets, sessionId))).accessToken
   }
 
-  const principalOf = async ({ route }: Call): Promise<string> => {
+  const principalOf = async ({ route, headers }: Call): Promise<string> => {
     if (route.access === 'player') return `player:${player.playerId}`
-    const [key] = await world.sql`select key_id from api_keys where kind = ${route.access}`
-    return `key:${key?.key_id}`
+    const hash = sha256(headers.authorization?.replace('Bearer ', '') ?? '')
+    const [key] = await world.sql`select key_id, operator_id from api_keys where hash = ${hash}`
+    return key?.operator_id ? `operator:${key.operator_id}` : `key:${key?.key_id}`
   }
 
   const whileKeyIsTaken: Stage['whileKeyIsTaken'] = async (call, work) => {

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { fill, type Route } from '#contract/route.ts'
 import { routes } from '#contract/routes.ts'
 import type { SignedIn, World } from './harness.ts'
-import type { SpareSession, SpareSessions } from './spare-sessions.ts'
+import type { SpareOperator } from './spare-operators.ts'
+import type { SpareSessions } from './spare-sessions.ts'
 
 /** A request to a route, in parts that a test can spoil. */
 export type Call = {
@@ -24,7 +25,7 @@ export type Cast = {
 type Example = {
   readonly params?: Readonly<Record<string, string>>
   readonly body?: unknown
-  /** In whose name it is called; the player's, if absent. */
+  /** In whose name it is called; the player's or the world's operator's, if absent. */
   readonly accessToken?: string
 }
 
@@ -42,18 +43,22 @@ const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
     body: { transactions: [{ playerId, changes: [{ currency: 'coins', amount: 1 }], reason: 'test' }] },
   }),
   endOwnSession: (cast) => {
-    const { sessionId, accessToken } = spareOf(cast)
+    const { sessionId, accessToken } = sparesOf(cast).next()
     return { params: { sessionId }, accessToken }
   },
-  logOut: (cast) => ({ body: {}, accessToken: spareOf(cast).accessToken }),
+  logOut: (cast) => ({ body: {}, accessToken: sparesOf(cast).next().accessToken }),
+  createOperatorSession: (cast) => ({ body: credentialOf(sparesOf(cast).nextOperator()) }),
+  endOperatorSession: (cast) => ({ accessToken: sparesOf(cast).nextOperator().key }),
   getDocsFile: () => ({ params: { file: 'swagger-ui.css' } }),
   getErrorPage: () => ({ params: { file: 'not_found.md' } }),
 }
 
-const spareOf = ({ spares }: Cast): SpareSession => {
+const sparesOf = ({ spares }: Cast): SpareSessions => {
   if (!spares) throw new Error('a call that ends its session needs spares: have makeSpareSessions make some')
-  return spares.next()
+  return spares
 }
+
+const credentialOf = ({ secret, code }: SpareOperator) => ({ secret, code: code() })
 
 export const table: readonly (readonly [name: string, route: Route])[] = Object.entries<Route>(routes)
 
@@ -78,22 +83,18 @@ export const validCall = (cast: Cast, name: string, over: Example = {}): Call =>
   }
 }
 
-const credentialsOf = (
-  { world, player }: Cast,
-  { access }: Route,
-  accessToken = player.accessToken,
-): Record<string, string> => {
+const credentialsOf = ({ world, player }: Cast, { access }: Route, accessToken?: string): Record<string, string> => {
   switch (access) {
     case 'public':
       return {}
     case 'client':
       return { 'x-api-key': world.keys.publishable }
     case 'player':
-      return { authorization: `Bearer ${accessToken}` }
+      return { authorization: `Bearer ${accessToken ?? player.accessToken}` }
     case 'server':
       return { authorization: `Bearer ${world.keys.server}` }
     case 'operator':
-      return { authorization: `Bearer ${world.keys.operator}` }
+      return { authorization: `Bearer ${accessToken ?? world.keys.operator}` }
   }
 }
 

@@ -1,5 +1,5 @@
 import { parseCommandConfig } from '#core/config.ts'
-import { tellEverything } from '#core/replica-events.ts'
+import { tellEverything } from '#core/tell-everything.ts'
 import { openDatabase } from '#db/client.ts'
 
 const usage = `Cells of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS of the control cell in the environment.

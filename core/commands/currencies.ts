@@ -1,10 +1,8 @@
 import { parseArgs } from 'node:util'
 import { currencyCodeSchema } from '#contract/scalars.ts'
 import { parseCommandConfig } from '#core/config.ts'
-import { replicaOfCurrency } from '#core/replica-events.ts'
-import { emit } from '#core/write.ts'
 import { openDatabase } from '#db/client.ts'
-import { listCurrencies, upsertCurrency } from '#db/wallet.ts'
+import { listCurrencies, tellCurrencies, upsertCurrency } from '#db/wallet.ts'
 
 const usage = `Currencies of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in the environment.
 
@@ -23,8 +21,7 @@ const fail = (message: string): never => {
 const declare = (currency: { readonly code: string; readonly cap: number }): Promise<void> =>
   database.db.transaction(async (tx) => {
     const now = new Date()
-    const declared = await upsertCurrency(tx, { ...currency, now })
-    await emit(tx, { cell, now, traceparent: '' }, [replicaOfCurrency(declared)])
+    await tellCurrencies(tx, [await upsertCurrency(tx, { ...currency, now })], { cell, now })
   })
 
 const configOrFail = () => {

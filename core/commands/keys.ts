@@ -1,18 +1,20 @@
 import { parseArgs } from 'node:util'
-import { keyIdSchema } from '#contract/ids.ts'
-import { createApiKey, operatorRoles } from '#core/api-keys.ts'
+import { type KeyId, keyIdSchema } from '#contract/ids.ts'
+import { roles, scopes } from '#contract/rights.ts'
+import { createApiKey, type MadeApiKey } from '#core/api-keys.ts'
+import { type Audited, actByCommand } from '#core/audit.ts'
 import { type CommandConfig, parseCommandConfig } from '#core/config.ts'
 import { createSecrets } from '#core/secrets.ts'
 import { createSigningKey } from '#core/signing-keys.ts'
-import { type Database, openDatabase } from '#db/client.ts'
-import { type ApiKeyKind, listApiKeys, listSigningKeys, revokeKey } from '#db/keys.ts'
+import { type Database, openDatabase, type Tx } from '#db/client.ts'
+import { type ApiKeyKind, listApiKeys, listSigningKeys, revokeApiKey, revokeSigningKey } from '#db/keys.ts'
 
 const usage = `Keys of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in the environment.
 
   keys create signing [--if-none]                   signs access tokens
   keys create publishable --name N [--origin O]…    names a client app; O is a web origin, or * for any
-  keys create server --name N                       for a backend
-  keys create operator --name N --role R            for a person; R is ${operatorRoles.join(', ')}
+  keys create server --name N --scope S…            for a backend; S is ${Object.keys(scopes).join(', ')}, or * for all
+  keys create operator --name N --role R            for a machine such as CI (people: npm run operators); R is ${roles.join(', ')}
   keys list
   keys revoke KEY_ID
 
@@ -28,6 +30,7 @@ const parse = () => {
       options: {
         name: { type: 'string' },
         origin: { type: 'string', multiple: true },
+        scope: { type: 'string', multiple: true },
         role: { type: 'string' },
         json: { type: 'boolean', default: false },
         'if-none': { type: 'boolean', default: false },
@@ -55,35 +58,62 @@ const run = async (
     )
   const { db } = database
   const now = new Date()
+  const at = { cell: config.CELL, now }
 
   if (action === 'create' && subject === 'signing') {
     const live = (await listSigningKeys(db)).filter((key) => key.revokedAt === null)
     if (values['if-none'] && live[0]) return print({ keyId: live[0].keyId })
-    return print({
-      keyId: await createSigningKey(db, { secrets: createSecrets(config.MASTER_KEYS), cell: config.CELL, now }),
-    })
+    return print(await actByCommand(db, at, (tx) => makeSigningKey(tx, config, now)))
   }
   if (action === 'create' && isApiKeyKind(subject)) {
     if (!values.name) throw new UsageError(`--name is missing\n\n${usage}`)
-    const { name, role, origin: origins = [] } = values
-    return print(await createApiKey(db, { kind: subject, name, origins, role, cell: config.CELL, now }))
+    const { name, role, origin: origins = [], scope: scopes = [] } = values
+    const given = { kind: subject, name, origins, scopes, role }
+    return print(await actByCommand(db, at, (tx) => makeApiKey(tx, { ...given, ...at })))
   }
   if (action === 'list') {
     for (const { keyId, createdAt, revokedAt } of await listSigningKeys(db)) {
       print({ keyId, kind: 'signing', createdAt: createdAt.toISOString(), revokedAt: revokedAt?.toISOString() ?? null })
     }
-    for (const { hash: _, createdAt, revokedAt, ...key } of await listApiKeys(db)) {
-      print({ ...key, createdAt: createdAt.toISOString(), revokedAt: revokedAt?.toISOString() ?? null })
+    for (const { hash: _, version: __, createdAt, expiresAt, revokedAt, ...key } of await listApiKeys(db)) {
+      const [expires, revoked] = [expiresAt?.toISOString() ?? null, revokedAt?.toISOString() ?? null]
+      print({ ...key, createdAt: createdAt.toISOString(), expiresAt: expires, revokedAt: revoked })
     }
     return
   }
   if (action === 'revoke') {
-    const keyId = keyIdSchema.safeParse(subject)
-    if (!keyId.success || !(await revokeKey(db, keyId.data, now)))
-      throw new UsageError(`no live key has the id ${subject}`)
-    return print({ keyId: keyId.data, revoked: true })
+    return print(await actByCommand(db, at, (tx) => revoke(tx, subject, now)))
   }
   throw new UsageError(usage)
+}
+
+const makeSigningKey = async (tx: Tx, config: CommandConfig, now: Date): Promise<Audited<{ keyId: KeyId }>> => {
+  const secrets = createSecrets(config.MASTER_KEYS)
+  const keyId = await createSigningKey(tx, { secrets, cell: config.CELL, now })
+  return { answer: { keyId }, audit: { action: 'key.create', subject: `key:${keyId}`, detail: { kind: 'signing' } } }
+}
+
+const makeApiKey = async (tx: Tx, given: Parameters<typeof createApiKey>[1]): Promise<Audited<MadeApiKey>> => {
+  const answer = await createApiKey(tx, given)
+  const { kind, origins, scopes, role = null } = given
+  const detail = { kind, origins, scopes, role }
+  return { answer, audit: { action: 'key.create', subject: `key:${answer.keyId}`, detail } }
+}
+
+const revoke = async (
+  tx: Tx,
+  subject: string | undefined,
+  now: Date,
+): Promise<Audited<{ keyId: KeyId; revoked: true }>> => {
+  const keyId = keyIdSchema.safeParse(subject)
+  const none = new UsageError(`no live key has the id ${subject}`)
+  if (!keyId.success) throw none
+  const kind =
+    (await revokeApiKey(tx, keyId.data, now))?.kind ??
+    ((await revokeSigningKey(tx, keyId.data, now)) ? 'signing' : undefined)
+  if (!kind) throw none
+  const audit = { action: 'key.revoke', subject: `key:${keyId.data}`, detail: { kind } } as const
+  return { answer: { keyId: keyId.data, revoked: true }, audit }
 }
 
 const isApiKeyKind = (text: string | undefined): text is ApiKeyKind =>

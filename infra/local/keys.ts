@@ -13,8 +13,8 @@ const keysFileOf = (cell: string): string => inLocalFolder('keys', `${cell}.json
 
 const creation: Readonly<Record<keyof LocalKeys, readonly string[]>> = {
   publishable: ['publishable', '--name', 'local', '--origin', '*'],
-  server: ['server', '--name', 'local'],
-  operator: ['operator', '--name', 'local', '--role', 'publisher'],
+  server: ['server', '--name', 'local', '--scope', '*'],
+  operator: ['operator', '--name', 'local', '--role', 'admin'],
 }
 
 /** To be called when a cell's database is a new one, which knows none of the keys of the former. */

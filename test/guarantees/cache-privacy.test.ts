@@ -168,11 +168,12 @@ const cacheControlOf = ({ delivery, access }: Route): string => {
 
 test.each(table)('every answer of %s says who may keep it, and a refusal is kept by nobody', async (name, route) => {
   const player = people[0] ?? expect.fail('there are people')
-  const call = validCall({ world, player, spares: await makeSpareSessions(world, 1) }, name)
+  const cast = { world, player, spares: await makeSpareSessions(world, 2) }
+  const call = validCall(cast, name)
   const answer = await fetch(requestOf(world.edgeUrl, call))
   expect([answer.status, answer.headers.get('cache-control')]).toEqual([route.status, cacheControlOf(route)])
 
-  const stranger = withHeaders(call, { authorization: undefined, 'x-api-key': undefined })
+  const stranger = withHeaders(validCall(cast, name), { authorization: undefined, 'x-api-key': undefined })
   const refusal = await fetch(requestOf(world.edgeUrl, stranger))
   const isOpen = route.access === 'public'
   expect(refusal.status).toBe(isOpen ? route.status : 401)
