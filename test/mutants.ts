@@ -12,7 +12,7 @@ export type Mutant = {
 
 const idempotency = 'test/idempotency.test.ts'
 const refresh = 'test/refresh.test.ts'
-const signature = 'test/edge-signature.test.ts'
+const forgedEdge = 'test/guarantees/forged-edge.test.ts'
 const tokens = 'test/tokens.test.ts'
 const push = 'test/push.test.ts'
 const cache = 'test/cache.test.ts'
@@ -187,7 +187,7 @@ export const mutants: readonly Mutant[] = [
     file: 'core/edge-signature.ts',
     find: 'Math.abs(nowMs - signature.signedAt) > skewMaxMs',
     replace: 'nowMs - skewMaxMs === 0',
-    test: signature,
+    test: forgedEdge,
     testName: 'a signature holds for 30 s',
   },
   {
@@ -195,7 +195,7 @@ export const mutants: readonly Mutant[] = [
     file: 'core/edge-signature.ts',
     find: 'if (!authentic || ',
     replace: 'if (authentic === undefined || ',
-    test: signature,
+    test: forgedEdge,
     testName: 'what no key of ours signed',
   },
   ...['principal', 'cell'].map((part) => ({
@@ -203,24 +203,80 @@ export const mutants: readonly Mutant[] = [
     file: 'contract/edge-request.ts',
     find: `\n  edgeHeaders.${part},`,
     replace: '',
-    test: signature,
+    test: forgedEdge,
     testName: ofTheWorld,
   })),
-  {
-    name: 'signed-idempotency-key',
+  ...['deadline', 'floor'].map((part) => ({
+    name: `signed-${part}`,
     file: 'contract/edge-request.ts',
-    find: "\n  'idempotency-key',",
+    find: `\n  edgeHeaders.${part},`,
     replace: '',
-    test: signature,
+    test: forgedEdge,
+    testName: oneByte,
+  })),
+  ...['authorization', 'content-type', 'idempotency-key', 'if-match', 'if-none-match'].map((name) => ({
+    name: `signed-${name}`,
+    file: 'contract/edge-request.ts',
+    find: `\n  '${name}',`,
+    replace: '',
+    test: forgedEdge,
+    testName: oneByte,
+  })),
+  {
+    name: 'signed-method',
+    file: 'contract/edge-request.ts',
+    find: '\n    parts.method,',
+    replace: '',
+    test: forgedEdge,
+    testName: ofTheWorld,
+  },
+  {
+    name: 'signed-time',
+    file: 'contract/edge-request.ts',
+    find: '\n    String(parts.signedAt),',
+    replace: '',
+    test: forgedEdge,
+    testName: 'a signature holds for 30 s',
+  },
+  {
+    name: 'signed-body',
+    file: 'contract/edge-request.ts',
+    find: 'bytes.set(body, head.length)',
+    replace: '',
+    test: forgedEdge,
     testName: oneByte,
   },
   {
     name: 'signed-query',
     file: 'core/app.ts',
-    find: 'target: pathname + search,',
-    replace: "target: pathname + (search && '?note=abc&note=def'),",
-    test: signature,
+    find: "target: url.slice(url.indexOf('/', url.indexOf('//') + 2)),",
+    replace: "target: new URL(url).pathname + (new URL(url).search && '?note=abc&note=def'),",
+    test: forgedEdge,
     testName: oneByte,
+  },
+  {
+    name: 'target-as-it-was-routed',
+    file: 'core/app.ts',
+    find: "target: url.slice(url.indexOf('/', url.indexOf('//') + 2)),",
+    replace: 'target: new URL(url).pathname + new URL(url).search,',
+    test: forgedEdge,
+    testName: 'a signed part that is taken away',
+  },
+  {
+    name: 'replays-without-a-key',
+    file: 'core/app.ts',
+    find: "request.header('idempotency-key'), () => mac)",
+    replace: "request.header('idempotency-key'), randomUUID)",
+    test: forgedEdge,
+    testName: 'a write without an Idempotency-Key',
+  },
+  {
+    name: 'key-by-its-id',
+    file: 'core/edge-signature.ts',
+    find: "createHmac('sha256', key.secret)",
+    replace: "createHmac('sha256', keys.at(-1)?.secret ?? key.secret)",
+    test: forgedEdge,
+    testName: 'with two live keys',
   },
   {
     name: 'audience',
