@@ -13,6 +13,7 @@ export type Mutant = {
 const idempotency = 'test/idempotency.test.ts'
 const refresh = 'test/refresh.test.ts'
 const forgedEdge = 'test/guarantees/forged-edge.test.ts'
+const limiter = 'test/guarantees/limiter.test.ts'
 const tokens = 'test/tokens.test.ts'
 const push = 'test/push.test.ts'
 const cache = 'test/cache.test.ts'
@@ -277,6 +278,54 @@ export const mutants: readonly Mutant[] = [
     replace: "createHmac('sha256', keys.at(-1)?.secret ?? key.secret)",
     test: forgedEdge,
     testName: 'with two live keys',
+  },
+  {
+    name: 'refused-calls-cost-nothing',
+    file: 'core/limiter.ts',
+    find: 'if wait > 0 then return wait end',
+    replace: "if wait > 0 then redis.call('SET', KEYS[1], arrival + interval, 'PX', 86400000) return wait end",
+    test: limiter,
+    testName: 'several instances with one clock',
+  },
+  {
+    name: 'what-was-not-used-is-not-saved',
+    file: 'core/limiter.ts',
+    find: "local arrival = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)",
+    replace: "local arrival = tonumber(redis.call('GET', KEYS[1]) or now)",
+    test: limiter,
+    testName: 'several instances with one clock',
+  },
+  {
+    name: 'counts-outlive-clocks-that-differ',
+    file: 'core/limiter.ts',
+    find: 'arrival + interval - now + keep',
+    replace: 'arrival + interval - now',
+    test: limiter,
+    testName: 'an instance whose clock is behind',
+  },
+  {
+    name: 'one-count-for-all-instances',
+    file: 'core/limiter.ts',
+    find: 'if (!redis) return takeOwn',
+    replace: 'if (redis) return takeOwn',
+    test: limiter,
+    testName: 'processes that ask at once',
+  },
+  {
+    name: 'counts-without-redis',
+    file: 'core/limiter.ts',
+    find: '} catch {\n        return takeOwn(key, limit, nowMs)',
+    replace: '} catch {\n        return 0',
+    test: limiter,
+    testName: 'while Redis is gone',
+  },
+  {
+    name: 'clock-set-back',
+    file: 'core/limiter.ts',
+    find: 'isAhead ? nowMs : ',
+    replace: '',
+    test: limiter,
+    testName: 'a clock that was an hour ahead',
   },
   {
     name: 'audience',
