@@ -15,6 +15,7 @@ const refresh = 'test/refresh.test.ts'
 const forgedEdge = 'test/guarantees/forged-edge.test.ts'
 const limiter = 'test/guarantees/limiter.test.ts'
 const tokens = 'test/tokens.test.ts'
+const jwksRotate = 'test/guarantees/jwks-rotate.test.ts'
 const push = 'test/push.test.ts'
 const cache = 'test/cache.test.ts'
 const staleFill = 'test/guarantees/stale-fill.test.ts'
@@ -356,16 +357,40 @@ export const mutants: readonly Mutant[] = [
     file: 'edge/document.ts',
     find: 'if (age < lives[source.name].freshMs && age < acceptMs) return known',
     replace: 'if (age < 0) return known',
-    test: tokens,
-    testName: '300 tokens of unknown keys',
+    test: jwksRotate,
+    testName: 'an edge that has had no request',
   },
   {
     name: 'published-before-use',
     file: 'core/signing-keys.ts',
     find: 'export const publishedBeforeUseMs = 30_000',
     replace: 'export const publishedBeforeUseMs = 0',
-    test: tokens,
+    test: jwksRotate,
     testName: 'a new key signs nothing',
+  },
+  {
+    name: 'asks-for-newer-keys',
+    file: 'edge/session.ts',
+    find: 'if (!(error instanceof joseErrors.JWKSNoMatchingKey)) throw error',
+    replace: 'if (error) throw error',
+    test: jwksRotate,
+    testName: 'an edge that has had no request',
+  },
+  {
+    name: 'keys-are-kept-while-tokens-live',
+    file: 'core/signing-keys.ts',
+    find: 'publishedBeforeUseMs + reloadMs + revocationLifeMs',
+    replace: 'publishedBeforeUseMs + reloadMs',
+    test: 'test/operations.test.ts',
+    testName: 'a signing key is revoked only when',
+  },
+  {
+    name: 'audience-at-load',
+    file: 'edge/session.ts',
+    find: '\n      audience: accessTokenAudience,',
+    replace: '',
+    test: jwksRotate,
+    testName: 'over 20 changes of the signing key',
   },
   {
     name: 'what-a-reader-wrote',

@@ -1,19 +1,21 @@
-import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import postgres from 'postgres'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { parseNamedKeys } from '#contract/edge-request.ts'
 import { parseConfig } from '#core/config.ts'
+import { createSecrets } from '#core/secrets.ts'
+import { createSigningKey, tokensEndAt } from '#core/signing-keys.ts'
+import { listSigningKeys } from '#db/keys.ts'
 import { migrateDatabase } from '#db/migrate.ts'
 import { startCoreProcess } from './core-process.ts'
-import { eventually, startWorld, type World } from './harness.ts'
+import { cell, eventually, startWorld, type World } from './harness.ts'
+import { runKeys } from './keys-command.ts'
 import { copyWorktree } from './worktree.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
-const run = promisify(execFile)
 
 let world: World
 beforeAll(async () => {
@@ -69,14 +71,7 @@ test('the migrations make what the tables say: nothing is left to generate', asy
   expect(output).toContain('No schema changes')
 })
 
-const keysCommand = async (...args: string[]) => {
-  const env = { ...process.env, CELL: 'eu1', DATABASE_URL: world.databaseUrl, MASTER_KEYS: world.secrets.masterKeys }
-  const { stdout } = await run(process.execPath, ['core/commands/keys.ts', ...args, '--json'], { cwd: project, env })
-  return stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line))
-}
+const keysCommand = (...args: string[]) => runKeys(world, ...args)
 
 test('a key is shown once, works, is listed by its prefix, and stops to work when it is revoked', async () => {
   const { playerId } = await world.signIn()
@@ -105,6 +100,38 @@ test('a key is shown once, works, is listed by its prefix, and stops to work whe
     3_000,
   )
   console.log(`a revoked server key was refused after ${Math.round(refusedAfterMs)} ms (bound: 1000 ms)`)
+})
+
+test('a signing key is revoked only when its last token has expired, but for --now', { timeout: 60_000 }, async () => {
+  const { database, secrets, clock } = world
+  const make = () =>
+    createSigningKey(database.db, {
+      secrets: createSecrets(parseNamedKeys(secrets.masterKeys)),
+      cell,
+      now: new Date(clock()),
+    })
+  const [first] = await listSigningKeys(database.db)
+  if (!first) throw new Error('a world has a signing key')
+  await expect(keysCommand('revoke', first.keyId)).rejects.toThrow('no later key signs')
+  const second = await make()
+  const third = await make()
+
+  // Published for half a minute, noticed by every core after 5 s; then the ten minutes of a token, and one for clocks.
+  const lastsMs = 30_000 + 5_000 + 660_000
+  const age = (keyId: string, ms: number) =>
+    world.sql`update signing_keys set created_at = now() - ${ms} * interval '1 ms' where key_id = ${keyId}`
+  await age(first.keyId, 2 * lastsMs)
+  await age(second, lastsMs - 60_000)
+  await age(third, lastsMs / 2)
+  await expect(keysCommand('revoke', first.keyId)).rejects.toThrow('tokens of it live until')
+  await age(second, lastsMs)
+  expect(await keysCommand('revoke', first.keyId)).toEqual([{ keyId: first.keyId, revoked: true }])
+
+  expect(await keysCommand('revoke', second, '--now')).toEqual([{ keyId: second, revoked: true }])
+  // Of the first, the third is the successor now.
+  const rows = await listSigningKeys(database.db)
+  const thirdAt = rows.find(({ keyId }) => keyId === third)?.createdAt.getTime() ?? 0
+  expect([tokensEndAt(rows, first.keyId), tokensEndAt(rows, third)]).toEqual([thirdAt + lastsMs, Infinity])
 })
 
 test('the keys command says what is wrong and ends with 1', async () => {

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
-import { keyIdSchema } from '#contract/ids.ts'
+import { type KeyId, keyIdSchema } from '#contract/ids.ts'
 import { createApiKey, operatorRoles } from '#core/api-keys.ts'
 import { type CommandConfig, parseCommandConfig } from '#core/config.ts'
 import { createSecrets } from '#core/secrets.ts'
-import { createSigningKey } from '#core/signing-keys.ts'
-import { type Database, openDatabase } from '#db/client.ts'
+import { createSigningKey, tokensEndAt } from '#core/signing-keys.ts'
+import { type Database, type Db, openDatabase } from '#db/client.ts'
 import { type ApiKeyKind, listApiKeys, listSigningKeys, revokeKey } from '#db/keys.ts'
 
 const usage = `Keys of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in the environment.
@@ -14,7 +14,7 @@ const usage = `Keys of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in
   keys create server --name N                       for a backend
   keys create operator --name N --role R            for a person; R is ${operatorRoles.join(', ')}
   keys list
-  keys revoke KEY_ID
+  keys revoke KEY_ID [--now]                        a signing key only when no token of it lives, but for --now
 
 A key is shown once, when it is made. --json prints one JSON object a line.`
 
@@ -31,6 +31,7 @@ const parse = () => {
         role: { type: 'string' },
         json: { type: 'boolean', default: false },
         'if-none': { type: 'boolean', default: false },
+        now: { type: 'boolean', default: false },
       },
     })
   } catch (error) {
@@ -79,11 +80,26 @@ const run = async (
   }
   if (action === 'revoke') {
     const keyId = keyIdSchema.safeParse(subject)
+    if (keyId.success && !values.now) await requireUnused(db, keyId.data, now)
     if (!keyId.success || !(await revokeKey(db, keyId.data, now)))
       throw new UsageError(`no live key has the id ${subject}`)
     return print({ keyId: keyId.data, revoked: true })
   }
   throw new UsageError(usage)
+}
+
+/** Without its key a token is refused, and its player signed out, however long it had to live. */
+const requireUnused = async (db: Db, keyId: KeyId, now: Date) => {
+  const rows = await listSigningKeys(db)
+  if (!rows.some((row) => row.keyId === keyId && row.revokedAt === null)) return
+  const endAt = tokensEndAt(rows, keyId)
+  if (endAt <= now.getTime()) return
+  const until = Number.isFinite(endAt)
+    ? `tokens of it live until ${new Date(endAt).toISOString()}`
+    : 'no later key signs'
+  throw new UsageError(
+    `${keyId} is in use: ${until}. --now revokes it all the same: edges refuse its tokens within 80 s`,
+  )
 }
 
 const isApiKeyKind = (text: string | undefined): text is ApiKeyKind =>
