@@ -77,7 +77,7 @@ const reply = async (
 ): Promise<Reply> => {
   const now = new Date(options.clock())
   const request = await rawRequestOf(c)
-  verifyEdgeSignature(request, options.edgeKeys, now.getTime())
+  const mac = verifyEdgeSignature(request, options.edgeKeys, now.getTime())
   if (request.header(edgeHeaders.cell) !== options.cell)
     throw new Fault('misdirected', { extras: { cell: options.cell } })
   const deadlineAt = deadlineOf(request.header, now.getTime())
@@ -93,7 +93,8 @@ const reply = async (
   const ctx: Context = { cell, db, replica, floor, write, principal, address, requestId, traceparent, now, deadlineAt }
 
   const input = parseInput(route, request)
-  const key = idempotencyKeyOf(route, request.header('idempotency-key'), randomUUID)
+  // The edge sends a key where its caller did not. Without one, what is replayed is known by its signature.
+  const key = idempotencyKeyOf(route, request.header('idempotency-key'), () => mac)
   const command: Command | undefined =
     key === undefined
       ? undefined
@@ -152,10 +153,11 @@ const bodyOf = async (c: HonoContext, limitBytes: number): Promise<Uint8Array> =
 }
 
 const rawRequestOf = async (c: HonoContext): Promise<RawRequest> => {
-  const { pathname, search } = new URL(c.req.url)
+  const { url } = c.req
   return {
     method: c.req.method,
-    target: pathname + search,
+    // The very text that was routed and is parsed for parameters: what another reading of it would leave out is not signed.
+    target: url.slice(url.indexOf('/', url.indexOf('//') + 2)),
     header: (name) => c.req.header(name),
     params: c.req.param(),
     query: c.req.query(),

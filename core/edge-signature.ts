@@ -15,9 +15,10 @@ export type SignedRequest = {
  * Lets through only what our own edge sent, as it sent it. One answer for every way to fail: a forger learns nothing.
  * A replay within the skew is let through; a write's own idempotency key takes care of it.
  *
+ * Answers the mac, hex: the same for a request that is sent again as it was, and for no other.
  * @throws Fault `unauthenticated`
  */
-export const verifyEdgeSignature = (request: SignedRequest, keys: readonly NamedKey[], nowMs: number): void => {
+export const verifyEdgeSignature = (request: SignedRequest, keys: readonly NamedKey[], nowMs: number): string => {
   const signature = parseSignature(request.header(edgeHeaders.signature) ?? '')
   const key = keys.find(({ keyId }) => keyId === signature?.keyId)
   if (!signature || !key) throw new Fault('unauthenticated', { detail: 'the core answers its edge only' })
@@ -29,4 +30,5 @@ export const verifyEdgeSignature = (request: SignedRequest, keys: readonly Named
   if (!authentic || Math.abs(nowMs - signature.signedAt) > skewMaxMs) {
     throw new Fault('unauthenticated', { detail: 'the core answers its edge only' })
   }
+  return signature.mac
 }

@@ -4,6 +4,7 @@ import { type Cell, type KeyId, newId } from '#contract/ids.ts'
 import type { Jwks } from '#contract/platform.ts'
 import type { Db } from '#db/client.ts'
 import { insertSigningKey, listSigningKeys, type SigningKeyRow } from '#db/keys.ts'
+import { revocationLifeMs } from './revocation.ts'
 import { decrypt, encrypt, type Secrets } from './secrets.ts'
 
 export type Signer = { readonly keyId: KeyId; readonly key: KeyObject }
@@ -58,6 +59,18 @@ export const createSignerSource = (db: Db, secrets: Secrets): ((nowMs: number) =
     if (!current || current.until <= nowMs) current = { signer: await load(nowMs), until: nowMs + reloadMs }
     return current.signer
   }
+}
+
+/**
+ * When the last token that a key may have signed has expired at every edge, ms since 1970: the life of a token after the next
+ * live key has taken over in every core. Infinity while there is no such key, for then this one signs, or may again.
+ * @param rows every signing key, as `listSigningKeys` has them
+ */
+export const tokensEndAt = (rows: readonly SigningKeyRow[], keyId: KeyId): number => {
+  const later = rows.slice(rows.findIndex((row) => row.keyId === keyId) + 1)
+  const successor = later.find((row) => row.revokedAt === null)
+  if (!successor) return Number.POSITIVE_INFINITY
+  return successor.createdAt.getTime() + publishedBeforeUseMs + reloadMs + revocationLifeMs
 }
 
 const listLive = async (db: Db) => (await listSigningKeys(db)).filter((row) => row.revokedAt === null)

@@ -5,8 +5,8 @@ import { createApiKey, type MadeApiKey } from '#core/api-keys.ts'
 import { type Audited, actByCommand } from '#core/audit.ts'
 import { type CommandConfig, parseCommandConfig } from '#core/config.ts'
 import { createSecrets } from '#core/secrets.ts'
-import { createSigningKey } from '#core/signing-keys.ts'
-import { type Database, openDatabase, type Tx } from '#db/client.ts'
+import { createSigningKey, tokensEndAt } from '#core/signing-keys.ts'
+import { type Database, type Db, openDatabase, type Tx } from '#db/client.ts'
 import { type ApiKeyKind, listApiKeys, listSigningKeys, revokeApiKey, revokeSigningKey } from '#db/keys.ts'
 
 const usage = `Keys of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in the environment.
@@ -16,7 +16,7 @@ const usage = `Keys of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in
   keys create server --name N --scope S…            for a backend; S is ${Object.keys(scopes).join(', ')}, or * for all
   keys create operator --name N --role R            for a machine such as CI (people: npm run operators); R is ${roles.join(', ')}
   keys list
-  keys revoke KEY_ID
+  keys revoke KEY_ID [--now]                        a signing key only when no token of it lives, but for --now
 
 A key is shown once, when it is made. --json prints one JSON object a line.`
 
@@ -34,6 +34,7 @@ const parse = () => {
         role: { type: 'string' },
         json: { type: 'boolean', default: false },
         'if-none': { type: 'boolean', default: false },
+        now: { type: 'boolean', default: false },
       },
     })
   } catch (error) {
@@ -82,7 +83,7 @@ const run = async (
     return
   }
   if (action === 'revoke') {
-    return print(await actByCommand(db, at, (tx) => revoke(tx, subject, now)))
+    return print(await actByCommand(db, at, (tx) => revoke(tx, subject, { now, force: values.now })))
   }
   throw new UsageError(usage)
 }
@@ -103,17 +104,32 @@ const makeApiKey = async (tx: Tx, given: Parameters<typeof createApiKey>[1]): Pr
 const revoke = async (
   tx: Tx,
   subject: string | undefined,
-  now: Date,
+  { now, force }: { readonly now: Date; readonly force: boolean },
 ): Promise<Audited<{ keyId: KeyId; revoked: true }>> => {
   const keyId = keyIdSchema.safeParse(subject)
   const none = new UsageError(`no live key has the id ${subject}`)
   if (!keyId.success) throw none
+  if (!force) await requireUnused(tx, keyId.data, now)
   const kind =
     (await revokeApiKey(tx, keyId.data, now))?.kind ??
     ((await revokeSigningKey(tx, keyId.data, now)) ? 'signing' : undefined)
   if (!kind) throw none
   const audit = { action: 'key.revoke', subject: `key:${keyId.data}`, detail: { kind } } as const
   return { answer: { keyId: keyId.data, revoked: true }, audit }
+}
+
+/** Without its key a token is refused, and its player signed out, however long it had to live. */
+const requireUnused = async (db: Db, keyId: KeyId, now: Date) => {
+  const rows = await listSigningKeys(db)
+  if (!rows.some((row) => row.keyId === keyId && row.revokedAt === null)) return
+  const endAt = tokensEndAt(rows, keyId)
+  if (endAt <= now.getTime()) return
+  const until = Number.isFinite(endAt)
+    ? `tokens of it live until ${new Date(endAt).toISOString()}`
+    : 'no later key signs'
+  throw new UsageError(
+    `${keyId} is in use: ${until}. --now revokes it all the same: edges refuse its tokens within 80 s`,
+  )
 }
 
 const isApiKeyKind = (text: string | undefined): text is ApiKeyKind =>
