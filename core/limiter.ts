@@ -1,3 +1,4 @@
+import { Fault } from '#contract/problem.ts'
 import type { RegionalRedis, Script } from '#infra/redis.ts'
 
 /** `burst` at once, and from then on one each `intervalMs`. */
@@ -54,4 +55,13 @@ export const createLimiter = (redis: RegionalRedis | undefined): Limiter => {
       }
     },
   }
+}
+
+/** Takes one from an allowance. @throws Fault `too_many_requests` with the time to wait; then nothing was taken */
+export const requireAllowance = async (
+  limiter: Limiter,
+  { key, limit, now }: { readonly key: string; readonly limit: Limit; readonly now: Date },
+): Promise<void> => {
+  const retryAfterMs = await limiter.take(key, limit, now.getTime())
+  if (retryAfterMs > 0) throw new Fault('too_many_requests', { retryAfterMs })
 }

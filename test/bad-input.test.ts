@@ -21,7 +21,15 @@ afterEach(async () => {
 
 const refused = (name: string, body: string, pointer: string) => expectInvalid(cast, { name, body, pointer })
 
-const withBodies = ['signInWithDevice', 'refreshSession', 'updateOwnProfile', 'createWalletTransaction'] as const
+const withBodies = [
+  'signInWithDevice',
+  'signInWithEmail',
+  'signInWithGoogle',
+  'signInWithCustom',
+  'refreshSession',
+  'updateOwnProfile',
+  'createWalletTransaction',
+] as const
 
 test.each(withBodies)('to %s what is no JSON, or not UTF-8, is malformed', async (name) => {
   for (const body of ['{', '', ' ', '{"a":1,}', "{'a':1}", 'NaN', '{"a":1}{"b":2}', '\ufeff\ufeff{}', '{"a":"\u0001"}'])

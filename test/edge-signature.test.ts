@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { edgeHeaders, skewMaxMs } from '#contract/edge-request.ts'
 import type { PlayerId } from '#contract/ids.ts'
+import { argon2id } from '#core/auth/password.ts'
 import { parseConfig } from '#core/config.ts'
 import { createPlatform } from '#core/platform.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
@@ -232,7 +233,8 @@ test('with two live keys both are accepted, and one that was taken away is not',
     const log = createLog({ service: 'core', cell }, () => {})
     const { database, clock } = world
     const bus = createDirectBus(() => {})
-    const adapters = { database, redis: undefined, bus, store, verifyPush: undefined, log, clock }
+    const unused = { redis: undefined, verifyPush: undefined, idTokens: new Map(), derive: argon2id }
+    const adapters = { database, bus, store, log, clock, ...unused }
     return createPlatform(config, adapters).app
   }
   const both = coreWith(`${newKey},${oldKey}`)

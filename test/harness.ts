@@ -15,6 +15,7 @@ import {
 import { type Cell, cellSchema, type PlayerId } from '#contract/ids.ts'
 import { routes } from '#contract/routes.ts'
 import { createApiKey } from '#core/api-keys.ts'
+import { argon2id, type Derive } from '#core/auth/password.ts'
 import { parseConfig, topicsOf } from '#core/config.ts'
 import { logRefusals } from '#core/consumer.ts'
 import { createPlatform, type Platform } from '#core/platform.ts'
@@ -30,13 +31,23 @@ import { startUpstash, type Upstash } from '#infra/local/upstash.ts'
 import { createMemoryStore } from '#infra/local/upstash-memory-store.ts'
 import { createRedisStore } from '#infra/local/upstash-redis-store.ts'
 import { createLog } from '#infra/log.ts'
+import { createOidcVerifier } from '#infra/oidc.ts'
 import { createPubSub } from '#infra/pubsub.ts'
 import { createRedis } from '#infra/redis.ts'
 import { createUpstash } from '#infra/upstash.ts'
 import { checkedFetch } from './checked-fetch.ts'
+import { type LocalOidcIssuer, startOidcIssuer } from './oidc-issuer.ts'
 import { startReplicatedPostgres, type WorldReplica } from './replicated-postgres.ts'
 
 export const cell: Cell = cellSchema.parse('eu1')
+
+/** Whom the ID tokens of a world's issuer are for. */
+const idTokenAudience = 'test-app'
+
+const trusted = ({ url: issuer, keysUrl }: LocalOidcIssuer) => {
+  const own = { issuer, keysUrl, audiences: [idTokenAudience] }
+  return { google: own, apple: own, test: own }
+}
 
 /** Time as the core sees it: the machine's, moved by hand. */
 export type Clock = { (): number; advance(ms: number): void }
@@ -62,6 +73,8 @@ export type World = {
   readonly platform: Platform
   readonly upstash: Upstash
   readonly clock: Clock
+  /** Whose ID tokens are believed as those of google, apple and `test`, unless other issuers were asked for. */
+  readonly issuer: LocalOidcIssuer
   readonly keys: { readonly publishable: string; readonly server: string; readonly operator: string }
   readonly secrets: { readonly masterKeys: string; readonly edgeKeys: string }
   /** What the names of its topics and subscriptions begin with. */
@@ -118,6 +131,8 @@ const cloneDatabase = async (): Promise<{ url: string; drop: () => Promise<void>
  * @param options.bus `direct` leaves Pub/Sub out though there is an emulator
  * @param options.replica true for a database on servers of its own, a primary and a replica; costs two seconds
  * @param options.redisUrl a Redis instead of the one that all files share: what a test does to all of its keys, it does to its own
+ * @param options.oidcIssuers the setting OIDC_ISSUERS, as JSON has it; the world's own issuer, if absent
+ * @param options.derive computes the hashes of passwords instead of argon2id
  * @param options.upstashReplica true for an Upstash whose reads go to a replica, as far behind as `upstash.faults.lagMs` says
  */
 export const startWorld = async (
@@ -126,6 +141,8 @@ export const startWorld = async (
     readonly replica?: boolean
     readonly upstashReplica?: boolean
     readonly redisUrl?: string | undefined
+    readonly oidcIssuers?: Readonly<Record<string, unknown>>
+    readonly derive?: Derive
   } = {},
 ): Promise<World> => {
   const stops: (() => Promise<unknown>)[] = []
@@ -158,6 +175,9 @@ export const startWorld = async (
   })
   stops.push(() => upstash.close())
 
+  const issuer = await startOidcIssuer({ audience: idTokenAudience, algorithm: 'RS256', clock })
+  stops.push(issuer.stop)
+
   const edgePort = await freePort()
   const corePort = await freePort()
   const edgeUrl = `http://127.0.0.1:${edgePort}`
@@ -174,6 +194,7 @@ export const startWorld = async (
     UPSTASH_URL: upstash.url,
     UPSTASH_TOKEN: 'test-token',
     PUBSUB_PREFIX: prefix,
+    OIDC_ISSUERS: JSON.stringify(options.oidcIssuers ?? trusted(issuer)),
   })
   const log = createLog({ service: 'core', cell }, (line) => logLines.push(line))
   const onError = (error: Error) => log.error('an adapter failed', error)
@@ -190,6 +211,8 @@ export const startWorld = async (
     bus,
     store: createUpstash({ url: upstash.url, token: 'test-token', timeoutMs: 1_000 }),
     verifyPush: undefined,
+    idTokens: new Map([...config.OIDC_ISSUERS].map(([name, issuer]) => [name, createOidcVerifier(issuer)])),
+    derive: options.derive ?? argon2id,
     log,
     clock,
   })
@@ -278,6 +301,7 @@ export const startWorld = async (
     platform,
     upstash,
     clock,
+    issuer,
     keys,
     secrets: { masterKeys, edgeKeys },
     prefix,

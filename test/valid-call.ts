@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { fill, type Route } from '#contract/route.ts'
 import { routes } from '#contract/routes.ts'
 import type { SignedIn, World } from './harness.ts'
-import type { SpareSession, SpareSessions } from './spare-sessions.ts'
+import { type SpareSession, type SpareSessions, sparePassword } from './spare-sessions.ts'
 
 /** A request to a route, in parts that a test can spoil. */
 export type Call = {
@@ -23,6 +23,7 @@ export type Cast = {
 
 type Example = {
   readonly params?: Readonly<Record<string, string>>
+  readonly query?: Readonly<Record<string, string>>
   readonly body?: unknown
   /** In whose name it is called; the player's, if absent. */
   readonly accessToken?: string
@@ -31,6 +32,17 @@ type Example = {
 /** What the routes need that take something. A route that takes nothing needs no example. */
 const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
   signInWithDevice: () => ({ body: { deviceId: randomUUID() } }),
+  signInWithEmail: () => ({ body: addressOf(randomUUID()) }),
+  signInWithGoogle: ({ world }) => ({ body: { idToken: newIdToken(world) } }),
+  signInWithApple: ({ world }) => ({ body: { idToken: newIdToken(world) } }),
+  signInWithCustom: ({ world }) => ({ body: { provider: 'test', idToken: newIdToken(world) } }),
+  linkDevice: (cast) => ofSpare(cast, { body: { deviceId: randomUUID() } }),
+  linkEmail: (cast) => ofSpare(cast, { body: addressOf(randomUUID()) }),
+  linkGoogle: (cast) => ofSpare(cast, { body: { idToken: newIdToken(cast.world) } }),
+  linkApple: (cast) => ofSpare(cast, { body: { idToken: newIdToken(cast.world) } }),
+  linkCustom: (cast) => ofSpare(cast, { body: { provider: 'test', idToken: newIdToken(cast.world) } }),
+  unlink: (cast) => ofSpare(cast, { params: { provider: 'device' } }),
+  changePassword: (cast) => ofSpare(cast, { body: { password: sparePassword, newPassword: 'another lasting phrase' } }),
   refreshSession: ({ player }) => ({ body: { refreshToken: player.refreshToken } }),
   updateOwnProfile: () => ({ body: { displayName: 'Ada' } }),
   getProfile: ({ player }) => ({ params: { playerId: player.playerId } }),
@@ -46,6 +58,18 @@ const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
   getDocsFile: () => ({ params: { file: 'swagger-ui.css' } }),
   getErrorPage: () => ({ params: { file: 'not_found.md' } }),
 }
+
+/** An address of its own, and a password. */
+export const addressOf = (name: string) => ({ email: `${name}@mail.example`, password: 'a lasting phrase' })
+
+/** Of somebody whom the issuer has not vouched for before. */
+export const newIdToken = (world: World): string => world.issuer.tokenNow({ sub: randomUUID() })
+
+/** The example in the name of a player who signs in by device and by address, and of whom nobody else does anything. */
+const ofSpare = (cast: Cast, example: Example): Example => ({
+  ...example,
+  accessToken: spareOf(cast).accessToken,
+})
 
 const spareOf = ({ spares }: Cast): SpareSession => {
   if (!spares) throw new Error('a call that ends its session needs spares: have makeSpareSessions make some')
@@ -65,7 +89,7 @@ export const validCall = (cast: Cast, name: string, over: Example = {}): Call =>
   return {
     name,
     route,
-    path: fill(route.path, example.params ?? {}),
+    path: fill(route.path, example.params ?? {}) + (example.query ? `?${new URLSearchParams(example.query)}` : ''),
     headers: {
       ...credentialsOf(cast, route, example.accessToken),
       ...(writes ? { 'idempotency-key': randomUUID() } : {}),
