@@ -117,6 +117,8 @@ const replyInternal = async (
   const now = new Date(options.clock())
   const request = await rawRequestOf(c)
   verifyEdgeSignature(request, options.edgeKeys, now.getTime())
+  if (request.header(edgeHeaders.cell) !== options.cell)
+    throw new Fault('misdirected', { extras: { cell: options.cell } })
   trail.principal = 'internal'
   const deadlineAt = deadlineOf(request.header, now.getTime())
   const answer = await route.answer(request, { ...trail, now, deadlineAt })

@@ -54,7 +54,13 @@ export const createPeers = (options: {
     headers.set(edgeHeaders.signature, encodeSignature({ keyId, signedAt, mac }))
     try {
       const signal = AbortSignal.timeout(remainingMs)
-      const response = await fetch(urlOf(cell, path), { method: 'POST', headers, body: text, signal })
+      const response = await fetch(urlOf(cell, path), {
+        method: 'POST',
+        headers,
+        body: text,
+        signal,
+        redirect: 'error',
+      })
       if (!response.ok) throw new Error(`the core of ${cell} answered ${response.status} to ${path}`)
       return await response.json()
     } catch (cause) {

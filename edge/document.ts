@@ -18,7 +18,7 @@ import { createFlights } from './flights.ts'
 
 /** The documents that the cores publish, parsed, and the text of each. */
 export type Documents = {
-  /** As the nearest core has it, or that of `cell`. */
+  /** That of `cell`; without one, what is the same in all of them, from the nearest that has it. */
   get<Name extends DocumentName>(name: Name, exchange: Exchange, cell?: Cell): Promise<Document<Name>>
   /** The same, but not older than its fresh life: for a token whose key is unknown. */
   getNewer<Name extends DocumentName>(name: Name, exchange: Exchange, cell: Cell): Promise<Document<Name>>
@@ -129,8 +129,16 @@ export const createDocuments = ({
     key: `documents/${name}/${cell}`,
   })
   return {
-    get: (name, exchange, cell = cells.nearest(exchange)) =>
-      getWithin(sourceOf(name, cell), exchange, lives[name].waitMs),
+    get: async (name, exchange, cell) => {
+      const getFrom = (from: Cell) => getWithin(sourceOf(name, from), exchange, lives[name].waitMs)
+      if (cell) return getFrom(cell)
+      const nearest = cells.nearest(exchange)
+      return getFrom(nearest).catch((error: unknown) => {
+        const other = cells.besides(nearest)
+        if (!other) throw error
+        return getFrom(other)
+      })
+    },
     getNewer: (name, exchange, cell) => getWithin(sourceOf(name, cell), exchange, lives[name].freshMs),
   }
 }

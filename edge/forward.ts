@@ -45,12 +45,13 @@ export const createForward =
       ...(route.body ? { body: await readBody(exchange) } : {}),
       deadlineAt: exchange.arrivedAt + budgetMs[writes ? 'forwarded' : 'direct'],
     }
-    const ask = (cell: Cell) => withOneHop(cells, (asked) => askCore(exchange, { ...coreRequest, cell: asked }), cell)
-    const answer = await ask(coreRequest.cell).catch((error: unknown) => {
+    const ask: Ask = async (cell) => ({ cell, answer: await askCore(exchange, { ...coreRequest, cell }) })
+    const first = await ask(coreRequest.cell).catch((error: unknown) => {
       const other = route.cell === 'nearest' && isUnavailable(error) ? cells.besides(coreRequest.cell) : undefined
       if (!other) throw error
       return ask(other)
     })
+    const answer = await hopOnce(cells, first, ask)
     const headers: Answer['headers'] = { 'cache-control': 'no-store' }
     for (const name of passedHeaders) {
       const value = answer.headers.get(name)
@@ -67,10 +68,12 @@ const asciiOf = (value: string | undefined) => value?.replace(/[^\x20-\x7e]/g, '
 /** The cell was not reached, so another one may do what any can. */
 const isUnavailable = (error: unknown) => error instanceof Fault && error.code === 'unavailable'
 
-const withOneHop = async (cells: Cells, ask: (cell: Cell) => Promise<CoreAnswer>, cell: Cell): Promise<CoreAnswer> => {
-  const answer = await ask(cell)
+type Asked = { readonly cell: Cell; readonly answer: CoreAnswer }
+type Ask = (cell: Cell) => Promise<Asked>
+
+const hopOnce = async (cells: Cells, { cell, answer }: Asked, ask: Ask): Promise<CoreAnswer> => {
   if (answer.status !== 421) return answer
   const problem = problemSchema.parse(JSON.parse(answer.text))
   const owner = cells.find(String(problem.cell))
-  return owner === undefined || owner === cell ? answer : ask(owner)
+  return owner === undefined || owner === cell ? answer : (await ask(owner)).answer
 }

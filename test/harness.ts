@@ -20,6 +20,7 @@ import { parseConfig, topicsOf } from '#core/config.ts'
 import { logRefusals } from '#core/consumer.ts'
 import { createPlatform, type Platform } from '#core/platform.ts'
 import { replicaTimeoutMs } from '#core/replica.ts'
+import { tellEverything } from '#core/replica-events.ts'
 import { createSecrets } from '#core/secrets.ts'
 import { createSigningKey } from '#core/signing-keys.ts'
 import { type Database, openDatabase } from '#db/client.ts'
@@ -126,30 +127,72 @@ const cloneDatabase = async (): Promise<{ url: string; drop: () => Promise<void>
   return { url: serverUrl.replace(/\/postgres$/, `/${name}`), drop }
 }
 
-/**
- * Starts a world. Every file starts its own and stops it when it is done.
- * @param options.bus `direct` leaves Pub/Sub out though there is an emulator
- * @param options.replica true for a database on servers of its own, a primary and a replica; costs two seconds
- * @param options.redisUrl a Redis instead of the one that all files share: what a test does to all of its keys, it does to its own
- * @param options.oidcIssuers the setting OIDC_ISSUERS, as JSON has it; the world's own issuer, if absent
- * @param options.derive computes the hashes of passwords instead of argon2id
- * @param options.upstashReplica true for an Upstash whose reads go to a replica, as far behind as `upstash.faults.lagMs` says
- */
-export const startWorld = async (
-  options: {
-    readonly bus?: 'pubsub' | 'direct'
-    readonly replica?: boolean
-    readonly upstashReplica?: boolean
-    readonly redisUrl?: string | undefined
-    readonly oidcIssuers?: Readonly<Record<string, unknown>>
-    readonly derive?: Derive
-  } = {},
-): Promise<World> => {
+/** How a cell's database and bus are made, whom it believes, and how it hashes passwords. */
+type CellOptions = {
+  readonly oidcIssuers?: Readonly<Record<string, unknown>>
+  readonly derive?: Derive
+  readonly bus?: 'pubsub' | 'direct'
+  readonly replica?: boolean
+  readonly redisUrl?: string | undefined
+}
+
+/** What all cells of a test's deployment have in common. */
+type Deployment = {
+  readonly clock: Clock
+  readonly logLines: string[]
+  readonly masterKeys: string
+  readonly edgeKeys: string
+  readonly prefix: string
+  readonly upstash: Upstash
+  readonly edgeUrl: string
+  /** Cell -> where its core listens, the control cell first. */
+  readonly cores: Readonly<Record<string, string>>
+}
+
+/** A cell in this process: core and database of its own. */
+export type WorldCell = Pick<
+  World,
+  | 'coreUrl'
+  | 'database'
+  | 'sql'
+  | 'databaseUrl'
+  | 'replica'
+  | 'platform'
+  | 'issuer'
+  | 'stopCore'
+  | 'coreRequests'
+  | 'askCore'
+> & {
+  readonly cell: Cell
+  /** The core listens again, after `stopCore`. */
+  restartCore(): void
+  stop(): Promise<void>
+}
+
+/** Stops what was started, the last one first. */
+const createStops = () => {
   const stops: (() => Promise<unknown>)[] = []
-  const clock = createClock()
-  const logLines: string[] = []
-  const masterKeys = newKeys()
-  const edgeKeys = newKeys()
+  const stop = async () => {
+    for (const one of stops.toReversed()) await one()
+  }
+  return { stops, stop }
+}
+
+const startUpstashOf = async (
+  redisUrl: string | undefined | null,
+  options: { readonly upstashReplica?: boolean },
+): Promise<Upstash> =>
+  startUpstash({
+    port: 0,
+    token: 'test-token',
+    readOnlyToken: 'test-read-token',
+    store: redisUrl ? createRedisStore(redisUrl) : createMemoryStore(),
+    ...(options.upstashReplica ? { replica: createMemoryStore() } : {}),
+  })
+
+const startCell = async (cell: Cell, deployment: Deployment, options: CellOptions): Promise<WorldCell> => {
+  const { clock, logLines, masterKeys, edgeKeys, prefix, upstash, edgeUrl, cores } = deployment
+  const { stops, stop } = createStops()
   const redisUrl = options.redisUrl ?? inject('redisUrl')
   const emulatorHost = options.bus === 'direct' ? null : inject('pubsubEmulatorHost')
 
@@ -165,26 +208,14 @@ export const startWorld = async (
   const sql = postgres(databaseUrl, { max: 4, onnotice: () => {} })
   stops.push(() => sql.end({ timeout: 0 }))
 
-  const store = redisUrl ? createRedisStore(redisUrl) : createMemoryStore()
-  const upstash = await startUpstash({
-    port: 0,
-    token: 'test-token',
-    readOnlyToken: 'test-read-token',
-    store,
-    ...(options.upstashReplica ? { replica: createMemoryStore() } : {}),
-  })
-  stops.push(() => upstash.close())
-
   const issuer = await startOidcIssuer({ audience: idTokenAudience, algorithm: 'RS256', clock })
   stops.push(issuer.stop)
 
-  const edgePort = await freePort()
-  const corePort = await freePort()
-  const edgeUrl = `http://127.0.0.1:${edgePort}`
-  const coreUrl = `http://127.0.0.1:${corePort}`
-  const prefix = `t${randomUUID().slice(0, 8)}`
+  const coreUrl = cores[cell] ?? ''
+  const corePort = Number(new URL(coreUrl).port)
   const config = parseConfig({
     CELL: cell,
+    ...(Object.keys(cores).length > 1 ? { CELLS: JSON.stringify(cores), CONTROL_CELL: Object.keys(cores)[0] } : {}),
     PORT: String(corePort),
     DATABASE_URL: databaseUrl,
     DATABASE_REPLICA_URL: replica?.url,
@@ -194,6 +225,7 @@ export const startWorld = async (
     UPSTASH_URL: upstash.url,
     UPSTASH_TOKEN: 'test-token',
     PUBSUB_PREFIX: prefix,
+    EVENT_BUS: emulatorHost ? 'pubsub' : 'direct',
     OIDC_ISSUERS: JSON.stringify(options.oidcIssuers ?? trusted(issuer)),
   })
   const log = createLog({ service: 'core', cell }, (line) => logLines.push(line))
@@ -211,15 +243,70 @@ export const startWorld = async (
     bus,
     store: createUpstash({ url: upstash.url, token: 'test-token', timeoutMs: 1_000 }),
     verifyPush: undefined,
-    idTokens: new Map([...config.OIDC_ISSUERS].map(([name, issuer]) => [name, createOidcVerifier(issuer)])),
+    idTokens: new Map([...config.OIDC_ISSUERS].map(([name, settings]) => [name, createOidcVerifier(settings)])),
     derive: options.derive ?? argon2id,
     log,
     clock,
   })
+  await createSigningKey(database.db, {
+    secrets: createSecrets(config.MASTER_KEYS),
+    cell,
+    now: new Date(clock()),
+  })
 
+  let coreRequests = 0
+  const listen = () =>
+    serve({
+      fetch: (request) => {
+        coreRequests++
+        return platform.app.fetch(request)
+      },
+      port: corePort,
+      hostname: '127.0.0.1',
+    })
+  let server = listen()
+  const stopCore = async () => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    if ('closeAllConnections' in server) server.closeAllConnections()
+    await closed
+  }
+  stops.push(stopCore)
+  await platform.start()
+  stops.push(() => platform.stop())
+
+  const askCore: World['askCore'] = async (call) => {
+    const headers = { [edgeHeaders.cell]: cell, ...call.headers }
+    const signed = signCoreCall({ ...call, headers }, edgeKeys, call.signedAt ?? clock())
+    return platform.app.fetch(
+      new Request(coreUrl + call.path, {
+        method: call.method,
+        headers: signed,
+        ...(call.body === undefined ? {} : { body: call.body }),
+      }),
+    )
+  }
+  return {
+    cell,
+    coreUrl,
+    database,
+    sql,
+    databaseUrl,
+    replica,
+    platform,
+    issuer,
+    stopCore,
+    restartCore: () => {
+      server = listen()
+    },
+    coreRequests: () => coreRequests,
+    askCore,
+    stop,
+  }
+}
+
+/** Keys and currencies, as the commands make them in the control cell. */
+const makeContent = async ({ cell, database: { db } }: WorldCell, clock: Clock): Promise<World['keys']> => {
   const now = new Date(clock())
-  const { db } = database
-  await createSigningKey(db, { secrets: createSecrets(config.MASTER_KEYS), cell, now })
   const make = async (kind: 'publishable' | 'server' | 'operator') => {
     const extra = {
       origins: kind === 'publishable' ? ['https://game.example'] : [],
@@ -232,35 +319,30 @@ export const startWorld = async (
     server: await make('server'),
     operator: await make('operator'),
   }
-  await upsertCurrency(db, { code: 'coins', cap: 1_000_000_000, now: new Date() })
-  await upsertCurrency(db, { code: 'gems', cap: 1_000_000, now: new Date() })
+  await upsertCurrency(db, { code: 'coins', cap: 1_000_000_000, now })
+  await upsertCurrency(db, { code: 'gems', cap: 1_000_000, now })
+  return keys
+}
 
-  let coreRequests = 0
-  const server = serve({
-    fetch: (request) => {
-      coreRequests++
-      return platform.app.fetch(request)
-    },
-    port: corePort,
-    hostname: '127.0.0.1',
-  })
-  const stopCore = async () => {
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-    if ('closeAllConnections' in server) server.closeAllConnections()
-    await closed
-  }
-  stops.push(stopCore)
-  await platform.start()
-  stops.push(() => platform.stop())
+/** Wherever an edge on this machine is said to be. */
+const everywhere = ['EU', 'AF', 'AS', 'NA', 'SA', 'OC', 'AN']
 
-  const edge = await startEdge(
+const startEdgeOf = (
+  { edgeKeys, upstash, edgeUrl, cores, logLines }: Deployment,
+  { near, port }: { readonly near: string; readonly port: number },
+) => {
+  const entries = Object.entries(cores).map(([name, coreUrl]) => [
+    name,
+    { coreUrl, near: name === near ? everywhere : [] },
+  ])
+  return startEdge(
     {
       bundleFolder: inject('edgeBundle').folder,
       configPath: fileURLToPath(new URL('../wrangler.toml', import.meta.url)),
-      port: edgePort,
+      port,
       vars: {
-        CELLS: JSON.stringify({ [cell]: { coreUrl, near: ['EU', 'NA'] } }),
-        CONTROL_CELL: cell,
+        CELLS: JSON.stringify(Object.fromEntries(entries)),
+        CONTROL_CELL: Object.keys(cores)[0] ?? '',
         ISSUER: edgeUrl,
         UPSTASH_URL: upstash.url,
         UPSTASH_TOKEN: 'test-token',
@@ -269,6 +351,51 @@ export const startWorld = async (
     },
     (line) => logLines.push(line),
   )
+}
+
+/** Two or more cells of one deployment, and beside each an edge that is nearest to it. */
+export type Cells = {
+  /** In the order in which they were named; the first is the control cell. */
+  readonly cells: readonly WorldCell[]
+  readonly edges: readonly string[]
+  readonly clock: Clock
+  readonly keys: World['keys']
+  readonly secrets: World['secrets']
+  readonly logLines: string[]
+  /** A caller through the edge beside a cell, or through another one. */
+  client(at: number, bearer?: string, baseUrl?: string): Client<typeof routes>
+  /** Another edge beside a cell, which knows nothing yet. */
+  startEdge(at: number): Promise<{ readonly url: string; stop(): Promise<void> }>
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a world. Every file starts its own and stops it when it is done.
+ * @param options.bus `direct` leaves Pub/Sub out though there is an emulator
+ * @param options.replica true for a database on servers of its own, a primary and a replica; costs two seconds
+ * @param options.redisUrl a Redis instead of the one that all files share: what a test does to all of its keys, it does to its own
+ * @param options.oidcIssuers the setting OIDC_ISSUERS, as JSON has it; the world's own issuer, if absent
+ * @param options.derive computes the hashes of passwords instead of argon2id
+ * @param options.upstashReplica true for an Upstash whose reads go to a replica, as far behind as `upstash.faults.lagMs` says
+ */
+export const startWorld = async (options: CellOptions & { readonly upstashReplica?: boolean } = {}): Promise<World> => {
+  const { stops, stop } = createStops()
+  const clock = createClock()
+  const logLines: string[] = []
+  const masterKeys = newKeys()
+  const edgeKeys = newKeys()
+  const upstash = await startUpstashOf(options.redisUrl ?? inject('redisUrl'), options)
+  stops.push(() => upstash.close())
+  const edgePort = await freePort()
+  const edgeUrl = `http://127.0.0.1:${edgePort}`
+  const cores = { [cell]: `http://127.0.0.1:${await freePort()}` }
+  const prefix = `t${randomUUID().slice(0, 8)}`
+  const deployment = { clock, logLines, masterKeys, edgeKeys, prefix, upstash, edgeUrl, cores }
+
+  const own = await startCell(cell, deployment, options)
+  stops.push(own.stop)
+  const keys = await makeContent(own, clock)
+  const edge = await startEdgeOf(deployment, { near: cell, port: edgePort })
   stops.push(() => edge.stop())
 
   const client: World['client'] = ({ bearer, publishableKey = keys.publishable, baseUrl = edgeUrl } = {}) =>
@@ -279,41 +406,76 @@ export const startWorld = async (
     const { accessToken, refreshToken } = body
     return { playerId: body.player.id, accessToken, refreshToken, client: client({ bearer: accessToken }) }
   }
-
-  const askCore: World['askCore'] = async (call) => {
-    const signed = signCoreCall(call, edgeKeys, call.signedAt ?? clock())
-    return platform.app.fetch(
-      new Request(coreUrl + call.path, {
-        method: call.method,
-        headers: signed,
-        ...(call.body === undefined ? {} : { body: call.body }),
-      }),
-    )
-  }
-
   return {
+    ...own,
     edgeUrl,
-    coreUrl,
-    database,
-    sql,
-    databaseUrl,
-    replica,
-    platform,
     upstash,
     clock,
-    issuer,
     keys,
     secrets: { masterKeys, edgeKeys },
     prefix,
-    stopCore,
-    coreRequests: () => coreRequests,
     logLines,
     client,
     signIn,
-    askCore,
-    stop: async () => {
-      for (const stop of stops.toReversed()) await stop()
-    },
+    stop,
+  }
+}
+
+/** Starts a deployment of several cells. Resolves when all of them have heard of the control cell's keys and currencies. */
+export const startCells = async (names: readonly string[], options: CellOptions = {}): Promise<Cells> => {
+  const { stops, stop } = createStops()
+  const clock = createClock()
+  const logLines: string[] = []
+  const masterKeys = newKeys()
+  const edgeKeys = newKeys()
+  const upstash = await startUpstashOf(options.redisUrl ?? inject('redisUrl'), {})
+  stops.push(() => upstash.close())
+  const ports = await Promise.all(names.map(freePort))
+  const edges = ports.map((port) => `http://127.0.0.1:${port}`)
+  const cores: Record<string, string> = {}
+  for (const name of names) cores[name] = `http://127.0.0.1:${await freePort()}`
+  const prefix = `t${randomUUID().slice(0, 8)}`
+  const deployment = { clock, logLines, masterKeys, edgeKeys, prefix, upstash, edgeUrl: edges[0] ?? '', cores }
+
+  const cells: WorldCell[] = []
+  for (const name of names) {
+    const started = await startCell(cellSchema.parse(name), deployment, options)
+    stops.push(started.stop)
+    cells.push(started)
+  }
+  const [control] = cells
+  if (!control) throw new Error('a deployment has a cell')
+  const keys = await makeContent(control, clock)
+  const { db } = control.database
+  const told = await tellEverything(db, { cell: control.cell, now: new Date(clock()) })
+  for (const { sql } of cells) {
+    const hasAll = async () => {
+      const [row] =
+        await sql`select (select count(*) from api_keys)::int + (select count(*) from currencies)::int as known`
+      return row?.known === told
+    }
+    await eventually(hasAll, 10_000)
+  }
+  for (const [at, near] of names.entries()) {
+    const edge = await startEdgeOf(deployment, { near, port: ports[at] ?? 0 })
+    stops.push(() => edge.stop())
+  }
+  return {
+    cells,
+    edges,
+    clock,
+    keys,
+    secrets: { masterKeys, edgeKeys },
+    logLines,
+    startEdge: async (at) => startEdgeOf(deployment, { near: names[at] ?? '', port: await freePort() }),
+    client: (at, bearer, baseUrl = edges[at] ?? '') =>
+      createClient(routes, {
+        baseUrl,
+        fetch: checkedFetch,
+        publishableKey: keys.publishable,
+        bearer: () => bearer,
+      }),
+    stop,
   }
 }
 

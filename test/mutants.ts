@@ -24,6 +24,7 @@ const sessions = 'test/sessions.test.ts'
 const revoke = 'test/guarantees/revoke.test.ts'
 const oidc = 'test/oidc.test.ts'
 const password = 'test/password.test.ts'
+const cells = 'test/cells.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -758,5 +759,45 @@ export const mutants: readonly Mutant[] = [
       "const { argon2Sync } = process.getBuiltinModule('node:crypto')\nconst run = async (...input: Parameters<typeof argon2Sync>) => argon2Sync(...input)",
     test: password,
     testName: 'while 20 passwords are verified',
+  },
+  {
+    name: 'signer-of-its-own-players',
+    file: 'edge/session.ts',
+    find: 'if (cellOf(sub) !== signer)',
+    replace: 'if (!cellOf(sub))',
+    test: cells,
+    testName: 'a key of one cell signs for no player of another',
+  },
+  {
+    name: 'newer-copies-only',
+    file: 'db/credentials.ts',
+    find: '.version} < ',
+    replace: '.version} <> ',
+    test: cells,
+    testName: 'copies of the directory go by versions',
+  },
+  {
+    name: 'claim-of-what-is-free',
+    file: 'db/credentials.ts',
+    find: 'where c.player_id is null\n  returning *`',
+    replace: 'returning *`',
+    test: cells,
+    testName: 'of first sign-ins of a device in two cells at once',
+  },
+  {
+    name: 'unmade-players-are-made',
+    file: 'core/auth/sign-in.ts',
+    find: 'if (found && !found.player) requireHome(cell, found.owner)',
+    replace: "if (found && !found.player) throw new Fault('not_found')",
+    test: cells,
+    testName: 'a player who was claimed and not made',
+  },
+  {
+    name: 'next-cell-where-the-nearest-is-gone',
+    file: 'edge/forward.ts',
+    find: "route.cell === 'nearest' && isUnavailable(error)",
+    replace: "route.cell === 'nearest' && !isUnavailable(error)",
+    test: cells,
+    testName: 'nobody else notices',
   },
 ]

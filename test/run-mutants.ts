@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 import { type Mutant, mutants } from './mutants.ts'
+import { bundleForTests, lend, type Services, startServices, type TestBundle } from './services.ts'
 import { copyWorktree } from './worktree.ts'
 
 /** Two cores: each run has a Postgres, a workerd and more of its own. */
@@ -21,15 +22,22 @@ const reportSchema = z.object({
   ),
 })
 
+/** What the Worker's bundle is made from. */
+const bundled = /^(contract|edge|infra)\//
+
 /** Undefined when the test has failed for the mutant; else what is wrong. */
-const survives = async (mutant: Mutant): Promise<string | undefined> => {
+const survives = async (
+  mutant: Mutant,
+  { services, edgeBundle }: { services: Services; edgeBundle: TestBundle },
+): Promise<string | undefined> => {
   const copy = await copyWorktree()
   try {
     await copy.replace(mutant.file, mutant.find, mutant.replace)
     const report = join(copy.folder, 'mutant-report.json')
     const pattern = `^${mutant.testName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`
     const args = ['run', mutant.test, '--testNamePattern', pattern, '--reporter=json', `--outputFile=${report}`]
-    const { output } = await copy.run('vitest', args, runMaxMs)
+    const env = lend({ services, edgeBundle: bundled.test(mutant.file) ? undefined : edgeBundle })
+    const { output } = await copy.run('vitest', args, { maxMs: runMaxMs, env })
     const text = await readFile(report, 'utf8').catch(() => undefined)
     if (text === undefined) return `the run broke: ${output.slice(-600)}`
     const { testResults } = reportSchema.parse(JSON.parse(text))
@@ -55,12 +63,13 @@ const main = async (names: readonly string[]): Promise<void> => {
       `no mutant is named ${unknown.join(', ')}; there are: ${mutants.map(({ name }) => name).join(', ')}`,
     )
   const waiting = mutants.filter(({ name }) => names.length === 0 || names.includes(name))
+  const [services, edgeBundle] = await Promise.all([startServices(), bundleForTests()])
   let passed = 0
   let failed = 0
   const work = async () => {
     for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
       const startedAt = performance.now()
-      const wrong = await survives(mutant).catch((error: unknown) => String(error))
+      const wrong = await survives(mutant, { services, edgeBundle }).catch((error: unknown) => String(error))
       const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
       if (wrong === undefined) passed++
       else failed++
@@ -70,6 +79,7 @@ const main = async (names: readonly string[]): Promise<void> => {
     }
   }
   await Promise.all(Array.from({ length: atOnceMax }, work))
+  await Promise.all([services.stop(), edgeBundle.remove()])
   console.log(`${passed} passed, ${failed} failed`)
   process.exitCode = failed === 0 ? 0 : 1
 }

@@ -14,9 +14,12 @@ export type Worktree = {
   /** Replaces a text that must stand in the file exactly once. */
   replace(file: string, find: string, replacement: string): Promise<void>
   /** Runs a program of `node_modules/.bin`; resolves with code and output, whatever the code. */
-  run(program: string, args: readonly string[], maxMs: number): Promise<{ code: number; output: string }>
+  run(program: string, args: readonly string[], limits: RunLimits | number): Promise<{ code: number; output: string }>
   remove(): Promise<void>
 }
+
+/** How long a program may run, alone or with variables over this process's own. */
+type RunLimits = { readonly maxMs: number; readonly env: Readonly<Record<string, string>> }
 
 /** Copies what git tracks or would track; `node_modules` is shared. */
 export const copyWorktree = async (): Promise<Worktree> => {
@@ -35,8 +38,14 @@ export const copyWorktree = async (): Promise<Worktree> => {
       if (parts.length !== 2) throw new Error(`${file} holds ${parts.length - 1} times, not once: ${find}`)
       await writeFile(path, parts.join(replacement))
     },
-    run: async (program, args, maxMs) => {
-      const env = { ...process.env, PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH}`, NO_COLOR: '1' }
+    run: async (program, args, given) => {
+      const { maxMs, env: variables } = typeof given === 'number' ? { maxMs: given, env: {} } : given
+      const env = {
+        ...process.env,
+        ...variables,
+        PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH}`,
+        NO_COLOR: '1',
+      }
       const limits = { cwd: folder, env, timeout: maxMs, maxBuffer: 16 * 1024 * 1024 }
       return run(join(bin, program), [...args], limits).then(
         ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),

@@ -29,7 +29,7 @@ const commandOf = (key: string, fingerprint = 'f'.repeat(64)): Command => ({
 const raise =
   (code: string, after?: (tx: Tx) => Promise<void>) =>
   async (tx: Tx): Promise<Outcome<{ cap: number }>> => {
-    await upsertCurrency(tx, { code, cap: (await capOf(code)) + 1 })
+    await upsertCurrency(tx, { code, cap: (await capOf(code)) + 1, now: new Date() })
     await after?.(tx)
     return { kind: 'applied', answer: { cap: await capOf(code) }, events: [] }
   }

@@ -59,7 +59,8 @@ const send = async (playerId: PlayerId, key: string, changes: readonly Change[])
 test('a wallet does what a model of three lines does: never negative, never past a cap, all changes or none, once a key', {
   timeout: sized({ short: 90_000, long: 3_600_000 }),
 }, async () => {
-  for (const [code, cap] of Object.entries(caps)) await upsertCurrency(world.database.db, { code, cap, now: new Date() })
+  for (const [code, cap] of Object.entries(caps))
+    await upsertCurrency(world.database.db, { code, cap, now: new Date() })
   const players: PlayerId[] = []
   const figures: Record<string, number> = { applied: 0, retries: 0 }
   const count = (figure: string) => {
