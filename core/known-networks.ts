@@ -10,8 +10,9 @@ const ownMax = 100_000
 export type Visit = { readonly account: string; readonly network: string; readonly now: Date }
 
 /**
- * Which networks an account was opened from within 30 days. Where that is lost, with Redis, every network is a stranger's until
- * the account is opened from it again. Without Redis, or while it is away, each instance knows what it saw itself.
+ * Which networks an account was opened from within 30 days, over all instances of the cell. Without Redis, while it is away, or
+ * when it has lost what it held, each instance knows what it saw itself, and any other network is a stranger's until the account
+ * is opened from there again.
  */
 export type KnownNetworks = {
   isKnown(visit: Visit): Promise<boolean>
@@ -22,18 +23,21 @@ export type KnownNetworks = {
 export const createKnownNetworks = (redis: RegionalRedis | undefined): KnownNetworks => {
   const own = new Map<string, number>()
 
-  /** Until when; the caller's clock decides, and Redis only forgets what is over. */
-  const read = async (key: string): Promise<number> => {
+  /** Until when, as the others know it. The caller's clock decides; Redis only forgets what is over. */
+  const ask = async (key: string): Promise<number> => {
     try {
-      if (redis) return Number((await redis.get(key)) ?? 0)
+      return Number((await redis?.get(key)) ?? 0)
     } catch {
-      // What this process knows is less, and never wrong.
+      return 0
     }
-    return own.get(key) ?? 0
   }
 
   return {
-    isKnown: async (visit) => (await read(keyOf(visit))) > visit.now.getTime(),
+    isKnown: async (visit) => {
+      const key = keyOf(visit)
+      const nowMs = visit.now.getTime()
+      return (own.get(key) ?? 0) > nowMs || (await ask(key)) > nowMs
+    },
     remember: async (visit) => {
       const key = keyOf(visit)
       const until = visit.now.getTime() + knownForMs
