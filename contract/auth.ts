@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { deviceIdSchema } from './credentials.ts'
+import { customCredential, deviceCredential, emailCredential, idTokenCredential } from './credentials.ts'
 import { cellSchema } from './ids.ts'
 import { displayNameSchema, ownProfileSchema } from './players.ts'
 import { defineRoute, forwarded } from './route.ts'
@@ -26,6 +26,17 @@ export const signInAnswerSchema = z
   .meta({ id: 'SignIn' })
 export type SignInAnswer = z.infer<typeof signInAnswerSchema>
 
+/** What every sign-in may ask for, beside the credential. */
+const signInOptions = {
+  /** Whether a player is made where the credential is nobody's. */
+  create: z.boolean().default(true),
+  /** Of the player who is made; for one who is there already it says nothing. */
+  displayName: displayNameSchema.optional(),
+}
+
+/** What every sign-in can be refused with, whatever the credential. */
+const signInErrors = ['player_banned', 'deletion_pending', 'misdirected'] as const
+
 export const signInWithDevice = defineRoute({
   method: 'POST',
   path: '/v1/auth/device',
@@ -37,14 +48,64 @@ export const signInWithDevice = defineRoute({
   delivery: forwarded({ idempotencyKey: 'none' }),
   body: z
     .strictObject({
-      deviceId: deviceIdSchema,
-      create: z.boolean().default(true),
-      displayName: displayNameSchema.optional(),
+      ...deviceCredential,
+      ...signInOptions,
     })
     .meta({ id: 'DeviceCredential' }),
   status: 200,
   answer: signInAnswerSchema,
-  errors: ['player_banned', 'deletion_pending', 'not_found', 'misdirected'],
+  errors: [...signInErrors, 'not_found'],
+})
+
+export const signInWithEmail = defineRoute({
+  method: 'POST',
+  path: '/v1/auth/email',
+  summary: 'Sign in with an email address and a password',
+  description:
+    'Makes the player where the address is nobody’s, unless `create` is false. A wrong password is `credential_invalid`; with `create: false` so is an address that nobody has. Nothing is mailed to the address, so it is not known to be the player’s.',
+  access: 'client',
+  cell: 'nearest',
+  delivery: forwarded({ idempotencyKey: 'none' }),
+  body: z.strictObject({ ...emailCredential, ...signInOptions }).meta({ id: 'EmailCredential' }),
+  status: 200,
+  answer: signInAnswerSchema,
+  errors: [...signInErrors, 'credential_invalid', 'password_weak'],
+})
+
+/** What signing in with an ID token has in common, whoever issued it. */
+const withIdToken = {
+  method: 'POST',
+  description:
+    'Makes the player on the first call, unless `create` is false. A token that was issued with a nonce is presented with it: what the client made up, while the issuer may have been given its SHA-256.',
+  access: 'client',
+  cell: 'nearest',
+  delivery: forwarded({ idempotencyKey: 'none' }),
+  status: 200,
+  answer: signInAnswerSchema,
+  errors: [...signInErrors, 'credential_invalid', 'provider_unknown', 'not_found'],
+} as const
+
+const builtInBody = z.strictObject({ ...idTokenCredential, ...signInOptions }).meta({ id: 'IdTokenCredential' })
+
+export const signInWithGoogle = defineRoute({
+  ...withIdToken,
+  path: '/v1/auth/google',
+  summary: 'Sign in with an ID token of Google',
+  body: builtInBody,
+})
+
+export const signInWithApple = defineRoute({
+  ...withIdToken,
+  path: '/v1/auth/apple',
+  summary: 'Sign in with an ID token of Apple',
+  body: builtInBody,
+})
+
+export const signInWithCustom = defineRoute({
+  ...withIdToken,
+  path: '/v1/auth/custom',
+  summary: 'Sign in with an ID token of an issuer that the deployment has named',
+  body: z.strictObject({ ...customCredential, ...signInOptions }).meta({ id: 'CustomCredential' }),
 })
 
 export const refreshSession = defineRoute({

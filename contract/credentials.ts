@@ -48,11 +48,22 @@ export const idTokenSchema = z
 /** What the client made up for one sign-in and gave to the issuer, as it is or as its SHA-256: 16 to 128 printable ASCII characters. */
 export const nonceSchema = z.string().regex(/^[!-~]{16,128}$/, 'must be 16 to 128 printable ASCII characters')
 
+const providerPattern = /^[a-z][a-z0-9-]{1,31}$/
+
+/** Whatever a player signs in with: `device`, `email`, or the name of an issuer. */
+export const anyProviderSchema = z.string().regex(providerPattern, 'not a name such as device or google')
+
 /** Ways to sign in that no issuer may be named after. */
 const reservedProviders: readonly string[] = ['device', 'email']
 
 /** The name by which a deployment calls an issuer, such as google. Whether it is configured only the core can tell. */
 export const providerSchema = z
   .string()
-  .regex(/^[a-z][a-z0-9-]{1,31}$/, 'not a name such as google')
+  .regex(providerPattern, 'not a name such as google')
   .refine((name) => !reservedProviders.includes(name), 'device and email are no issuers')
+
+/** What each way to sign in takes, the same for who signs in and for who links it to an account. */
+export const deviceCredential = { deviceId: deviceIdSchema }
+export const emailCredential = { email: emailSchema, password: passwordSchema }
+export const idTokenCredential = { idToken: idTokenSchema, nonce: nonceSchema.optional() }
+export const customCredential = { provider: providerSchema, ...idTokenCredential }

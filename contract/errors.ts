@@ -31,6 +31,8 @@ export const errors = define({
   refresh_token_invalid: { status: 401, title: 'The refresh token is not valid', retryable: false },
   refresh_token_reused: { status: 401, title: 'The refresh token was used before', retryable: false },
   origin_not_allowed: { status: 403, title: 'The key does not allow this web origin', retryable: false },
+  credential_refused: { status: 403, title: 'The credential is not valid for this account', retryable: false },
+  last_credential: { status: 403, title: 'Nothing else signs in to the account', retryable: false },
   player_banned: {
     status: 403,
     title: 'The player is banned',
@@ -69,6 +71,13 @@ export const errors = define({
     retryable: false,
     extras: { currency: z.string(), balance: count, cap: count },
   },
+  credential_taken: { status: 409, title: 'The credential belongs to another account', retryable: false },
+  links_full: {
+    status: 409,
+    title: 'The account has as many links as it may',
+    retryable: false,
+    extras: { linksMax: count },
+  },
   idempotency_in_flight: { status: 409, title: 'The first call with this key is still running', retryable: true },
   body_too_large: { status: 413, title: 'The body is too large', retryable: false, extras: { limitBytes: count } },
   unsupported_media_type: { status: 415, title: 'The body is not application/json', retryable: false },
@@ -80,6 +89,8 @@ export const errors = define({
     retryable: false,
     extras: { currency: z.string() },
   },
+  password_weak: { status: 422, title: 'The password is too easy to guess', retryable: false },
+  provider_unknown: { status: 422, title: 'The deployment knows no such issuer', retryable: false },
   too_many_requests: { status: 429, title: 'Too many requests', retryable: true },
   headers_too_large: {
     status: 431,

@@ -1,4 +1,12 @@
-import { refreshSession, signInWithDevice } from './auth.ts'
+import {
+  refreshSession,
+  signInWithApple,
+  signInWithCustom,
+  signInWithDevice,
+  signInWithEmail,
+  signInWithGoogle,
+} from './auth.ts'
+import { changePassword, linkApple, linkCustom, linkDevice, linkEmail, linkGoogle, listLinks, unlink } from './links.ts'
 import { createOperatorSession, endOperatorSession, getOperator, listAuditLog } from './operators.ts'
 import { getDocs, getDocsFile, getErrorPage, getEventSchemas, getJwks, getOpenApi } from './platform.ts'
 import { getOwnProfile, getProfile, updateOwnProfile } from './players.ts'
@@ -11,7 +19,8 @@ export type RouteTable = Readonly<Record<string, Route>>
 
 /** The whole API, one line a feature. The name of a route is its `operationId` and its method on the typed client. */
 export const routes = {
-  ...{ signInWithDevice, refreshSession, logOut },
+  ...{ signInWithDevice, signInWithEmail, signInWithGoogle, signInWithApple, signInWithCustom, refreshSession, logOut },
+  ...{ listLinks, linkDevice, linkEmail, linkGoogle, linkApple, linkCustom, unlink, changePassword },
   ...{ listOwnSessions, endOwnSession },
   ...{ getOwnProfile, updateOwnProfile, getProfile },
   ...{ getWallet, createWalletTransaction, createWalletTransactions },

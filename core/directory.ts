@@ -74,18 +74,21 @@ const directoryOfFollower = ({ neighbours: { control }, database, peers }: Direc
     return holding
   }
   return {
-    find: async (credential, origin) => (await ask({ ask: 'find', ...credential }, origin)).playerId ?? undefined,
+    find: async (credential, origin) => (await ask({ ask: 'find', ...bare(credential) }, origin)).playerId ?? undefined,
     claim: async (credential, playerId, origin) =>
-      ownerOf(await ask({ ask: 'claim', ...credential, playerId }, origin)),
+      ownerOf(await ask({ ask: 'claim', ...bare(credential), playerId }, origin)),
     release: async (credential, playerId, origin) => {
-      await ask({ ask: 'release', ...credential, playerId }, origin)
+      await ask({ ask: 'release', ...bare(credential), playerId }, origin)
     },
     place: async (credential, playerId, origin) => {
-      const holding = await ask({ ask: 'claim', ...credential, playerId }, origin)
+      const holding = await ask({ ask: 'claim', ...bare(credential), playerId }, origin)
       return { playerId: ownerOf(holding), claim: { by: 'follower', version: holding.version } }
     },
   }
 }
+
+/** What of a credential is another cell's business. Callers have more of it in hand, such as what a password is checked against. */
+const bare = ({ provider, credentialHash }: Credential): Credential => ({ provider, credentialHash })
 
 /** The control cell's answer to another cell. @throws Fault `misdirected` in any other */
 export const answerDirectory = async (

@@ -1,3 +1,4 @@
+import { Fault } from '#contract/problem.ts'
 import type { RegionalRedis, Script } from '#infra/redis.ts'
 
 /**
@@ -80,4 +81,13 @@ const requireCountable = ({ burst, intervalMs }: Limit, nowMs: number): void => 
   const areWhole = [burst, intervalMs].every((figure) => Number.isSafeInteger(figure) && figure >= 1)
   if (!areWhole || burst * intervalMs > refillMaxMs || !Number.isSafeInteger(nowMs))
     throw new Error(`no limit can be counted with ${burst} each ${intervalMs} ms at ${nowMs}`)
+}
+
+/** Takes one from an allowance. @throws Fault `too_many_requests` with the time to wait; then nothing was taken */
+export const requireAllowance = async (
+  limiter: Limiter,
+  { key, limit, now }: { readonly key: string; readonly limit: Limit; readonly now: Date },
+): Promise<void> => {
+  const retryAfterMs = await limiter.take(key, limit, now.getTime())
+  if (retryAfterMs > 0) throw new Fault('too_many_requests', { retryAfterMs })
 }

@@ -3,10 +3,12 @@ import { openDatabase } from '#db/client.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
 import type { EventBus } from '#infra/event-bus.ts'
 import { createLog } from '#infra/log.ts'
+import { createOidcVerifier } from '#infra/oidc.ts'
 import { createPubSub } from '#infra/pubsub.ts'
 import { createPushVerifier } from '#infra/push-identity.ts'
 import { createRedis } from '#infra/redis.ts'
 import { createUpstash } from '#infra/upstash.ts'
+import { argon2id } from './auth/password.ts'
 import { type Config, parseConfig, pushOf, topicsOf } from './config.ts'
 import { logRefusals } from './consumer.ts'
 import { createPlatform } from './platform.ts'
@@ -69,6 +71,8 @@ const platform = createPlatform(config, {
   bus,
   store,
   verifyPush: push && createPushVerifier(push),
+  idTokens: new Map([...config.OIDC_ISSUERS].map(([name, issuer]) => [name, createOidcVerifier(issuer)])),
+  derive: argon2id,
   log,
   clock: Date.now,
 })

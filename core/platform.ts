@@ -2,10 +2,12 @@ import type { Hono } from 'hono'
 import type { Database } from '#db/client.ts'
 import type { EventBus, Subscriber } from '#infra/event-bus.ts'
 import type { Log } from '#infra/log.ts'
+import type { OidcVerifier } from '#infra/oidc.ts'
 import type { PushVerifier } from '#infra/push-identity.ts'
 import type { RegionalRedis } from '#infra/redis.ts'
 import type { VersionedStore } from '#infra/upstash.ts'
 import { createApp } from './app.ts'
+import { createPasswords, type Derive } from './auth/password.ts'
 import { authRoutes } from './auth/routes.ts'
 import { createSessionIssuer } from './auth/session-issuer.ts'
 import { isFor } from './cloud-event.ts'
@@ -16,6 +18,7 @@ import { createDirectory } from './directory.ts'
 import { createHeartbeat } from './heartbeat.ts'
 import { internalRoutes } from './internal.ts'
 import { createInvalidator } from './invalidate.ts'
+import { createKnownNetworks } from './known-networks.ts'
 import { createLimiter } from './limiter.ts'
 import { operatorRoutes } from './operators/routes.ts'
 import { createPeers } from './peers.ts'
@@ -42,6 +45,10 @@ export type Adapters = {
   readonly store: VersionedStore
   /** Where Pub/Sub pushes events: tells its calls from others. Undefined where they are pulled. */
   readonly verifyPush: PushVerifier | undefined
+  /** Verifies the ID tokens of an issuer, by its name. */
+  readonly idTokens: ReadonlyMap<string, OidcVerifier>
+  /** Computes the hashes of passwords. */
+  readonly derive: Derive
   readonly log: Log
   readonly clock: () => number
 }
@@ -90,7 +97,15 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
         role === 'worker'
           ? []
           : [
-              ...authRoutes({ issuer, limiter, database, directory }),
+              ...authRoutes({
+                issuer,
+                limiter,
+                knownNetworks: createKnownNetworks(adapters.redis),
+                passwords: createPasswords(adapters.derive),
+                idTokens: { verifiers: adapters.idTokens, log },
+                database,
+                directory,
+              }),
               ...operatorRoutes({ secrets, limiter }),
               ...playerRoutes,
               ...sessionRoutes,

@@ -27,6 +27,15 @@ export const endAllSessions = async (
   await insertRevocation(tx, { revokedId: playerId, epoch, revokedAt: now })
 }
 
+/** Ends every session that a player has now but one, whose access token is refused from then on, and its refresh token is not. */
+export const endOtherSessions = async (
+  tx: Tx,
+  { playerId, sessionId, now }: { readonly playerId: PlayerId; readonly sessionId: SessionId; readonly now: Date },
+): Promise<void> => {
+  const epoch = await endSessionsOf(tx, { playerId, now, kept: sessionId })
+  await insertRevocation(tx, { revokedId: playerId, epoch, revokedAt: now })
+}
+
 /** The document that edges refuse tokens by: all that was revoked while a token of then may still live. */
 export const revocationsOf = async (db: Db, now: Date): Promise<Revocations> => {
   const rows = await listRevocations(db, new Date(now.getTime() - revocationLifeMs))

@@ -1,4 +1,4 @@
-import { eq, sql } from 'drizzle-orm'
+import { eq, getTableColumns, sql } from 'drizzle-orm'
 import { bigint, check, index, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
 import { type Cell, type EventId, newId, type PlayerId } from '#contract/ids.ts'
 import type { Database, Db, Tx } from './client.ts'
@@ -139,11 +139,18 @@ export const followCredential = async (
     })
 }
 
+/** A credential of a player's, and whether it signs them in: an address without a password does not. */
+export type LinkRow = CredentialRow & { readonly isUsable: boolean }
+
 /** What signs a player in, by the index on the player; the oldest first. */
-export const listCredentials = (db: Db, playerId: PlayerId): Promise<CredentialRow[]> =>
+export const listCredentials = (db: Db, playerId: PlayerId): Promise<LinkRow[]> =>
   db
-    .select()
+    .select({
+      ...getTableColumns(credentials),
+      isUsable: sql<boolean>`(${credentials.provider} <> 'email' or ${passwords.credentialHash} is not null)`,
+    })
     .from(credentials)
+    .leftJoin(passwords, eq(passwords.credentialHash, credentials.credentialHash))
     .where(eq(credentials.playerId, playerId))
     .orderBy(credentials.createdAt, credentials.provider, credentials.credentialHash)
 

@@ -1,7 +1,7 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import { bigint, check, index, integer, json, pgTable, text } from 'drizzle-orm/pg-core'
 import type { PlayerId } from '#contract/ids.ts'
-import type { Db } from './client.ts'
+import type { Db, Tx } from './client.ts'
 import { id, moment } from './columns.ts'
 
 export const players = pgTable(
@@ -49,4 +49,14 @@ export const findPlayer = async (db: Db, playerId: PlayerId): Promise<PlayerRow 
     .from(players)
     .where(and(eq(players.playerId, playerId), isNull(players.deletedAt)))
   return row
+}
+
+/** Locks a player's row until the transaction ends, so that what hangs on it is changed by one at a time; false for no such player. */
+export const lockPlayer = async (tx: Tx, playerId: PlayerId): Promise<boolean> => {
+  const rows = await tx
+    .select({ playerId: players.playerId })
+    .from(players)
+    .where(and(eq(players.playerId, playerId), isNull(players.deletedAt)))
+    .for('no key update')
+  return rows.length === 1
 }

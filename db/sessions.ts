@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, isNull, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, isNull, ne, sql } from 'drizzle-orm'
 import { bigint, check, index, integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
 import type { PlayerId, SessionId } from '#contract/ids.ts'
 import type { Database, Db, Tx } from './client.ts'
@@ -110,10 +110,13 @@ export const listLiveSessions = async (
   return rows.map(({ session }) => session)
 }
 
-/** Ends all sessions that a player has now, and answers with the epoch of those that begin from now on. */
+/**
+ * Ends all sessions that a player has now, but the one that is `kept`, which must still stand: it is moved to the next epoch.
+ * Answers with the epoch of those that begin from now on.
+ */
 export const endSessionsOf = async (
   tx: Tx,
-  { playerId, now }: { readonly playerId: PlayerId; readonly now: Date },
+  { playerId, now, kept }: { readonly playerId: PlayerId; readonly now: Date; readonly kept?: SessionId },
 ): Promise<number> => {
   const [row] = await tx
     .update(players)
@@ -121,10 +124,16 @@ export const endSessionsOf = async (
     .where(eq(players.playerId, playerId))
     .returning({ epoch: players.epoch })
   if (!row) throw new Error('a player whose sessions are to end does not exist')
+  const isLive = and(eq(sessions.playerId, playerId), isNull(sessions.revokedAt))
+  if (kept)
+    await tx
+      .update(sessions)
+      .set({ epoch: row.epoch })
+      .where(and(isLive, eq(sessions.sessionId, kept)))
   await tx
     .update(sessions)
     .set({ revokedAt: now })
-    .where(and(eq(sessions.playerId, playerId), isNull(sessions.revokedAt)))
+    .where(kept ? and(isLive, ne(sessions.sessionId, kept)) : isLive)
   return row.epoch
 }
 

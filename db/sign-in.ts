@@ -66,36 +66,61 @@ const parametersOf = (
     deviceKey && JSON.stringify(deviceKey),
   ] as const
 
-/** One row of `credentials` and one of `players`, each by its primary key. */
-const signInStatement = `
+/**
+ * One row of `credentials`, one of `players` and, where a password is `proof`, one of `passwords`, each by its primary key.
+ */
+const signInFrom = (proof: string) => `
 with c as (
   select player_id from credentials where provider = $1 and credential_hash = $2 and player_id is not null
 ), p as (
   select p.* from c join players p on p.player_id = c.player_id
 ), s as (
   ${insertFirstSession}
-  where deleted_at is null and delete_at is null and (banned_until is null or banned_until <= ${momentOf('$5')})
+  where deleted_at is null and delete_at is null and (banned_until is null or banned_until <= ${momentOf('$5')}) and ${proof}
 )
-select c.player_id as owner, ${playerColumns} from c left join p on true`
+select c.player_id as owner, ${proof} as "isProven", ${playerColumns} from c left join p on true`
+
+const signInStatements = {
+  alone: signInFrom('true'),
+  withPassword: signInFrom('exists (select from passwords where credential_hash = $2 and verifier = $8)'),
+}
 
 /** Whose a credential is. A player of another cell has no row here, nor has one who was to be made and was not yet. */
-export type Found = { readonly owner: PlayerId; readonly player: PlayerRow | undefined }
+export type Found = {
+  readonly owner: PlayerId
+  readonly player: PlayerRow | undefined
+  /** False when the password has changed since it was checked. */
+  readonly isProven: boolean
+}
+
+/** A credential that whoever presents it has shown to be theirs. */
+export type ProvenCredential = Credential & {
+  /**
+   * Of an address, the hash that its password was checked against or, where it is nobody's, is to be checked against from
+   * now on. Null for what needs no password.
+   */
+  readonly verifier: string | null
+}
 
 /**
- * Starts a session for the player whom a credential belongs to, unless they may not sign in: what `player` says of bans and
- * deletion is as the statement saw it. Undefined when the credential is nobody's, as far as this cell has heard. The
+ * Starts a session for the player whom a credential belongs to, unless they may not sign in, or its password is another one
+ * by now: what `player` says of bans and deletion is as the statement saw it. Undefined when the credential is nobody's, as far as this cell has heard. The
  * session has the epoch of the player that is answered with.
  */
 export const signInByCredential = async (
   database: Database,
-  credential: Credential,
+  credential: ProvenCredential,
   session: FirstSession,
 ): Promise<Found | undefined> => {
   const parameters = parametersOf(credential, session)
-  const [row] = await database.statement<PlayerText & { owner: PlayerId }>(signInStatement, parameters)
+  const { verifier } = credential
+  const [row] = await database.statement<PlayerText & Pick<Found, 'owner' | 'isProven'>>(
+    verifier === null ? signInStatements.alone : signInStatements.withPassword,
+    verifier === null ? parameters : [...parameters, verifier],
+  )
   if (!row) return undefined
-  const { owner, ...player } = row
-  return { owner, player: player.playerId === null ? undefined : playerOf(player) }
+  const { owner, isProven, ...player } = row
+  return { owner, isProven, player: player.playerId === null ? undefined : playerOf(player) }
 }
 
 const registerFrom = (statement: string) => `
@@ -106,6 +131,10 @@ with ${statement}, w as (
 ), e as (
   insert into outbox (event_id, aggregate, version, type, data, moved, traceparent, occurred_at)
   select $11, $12, version, $13, $14::text::jsonb, $15::text::jsonb, $16, created_at from p
+), v as (
+  insert into passwords (credential_hash, verifier, changed_at)
+  select $2, $17, created_at from p where $17::text is not null
+  on conflict (credential_hash) do update set verifier = excluded.verifier, changed_at = excluded.changed_at
 )
 select ${playerColumns} from p`
 
@@ -118,10 +147,10 @@ const claiming = `c as (${takeCredential('$8', '$10')}), p as (
 /** Who registers: the control cell, which may have others to tell, or a cell that has claimed the credential there. */
 const registerStatements = {
   alone: registerFrom(claiming),
-  control: registerFrom(`${claiming}, o as (${tellOthers('$17', '$16', '$10')})`),
+  control: registerFrom(`${claiming}, o as (${tellOthers('$18', '$16', '$10')})`),
   follower: registerFrom(`c as (
   insert into credentials as c (provider, credential_hash, player_id, version, created_at)
-  values ($1, $2, $8, $17, ${momentOf('$5')})
+  values ($1, $2, $8, $18, ${momentOf('$5')})
   on conflict (provider, credential_hash) do update set player_id = excluded.player_id, version = excluded.version
   where c.version < excluded.version
 ), p as (
@@ -140,13 +169,13 @@ export type Claim =
   | { readonly by: 'follower'; readonly version: number }
 
 /**
- * Makes a player with their credential, wallet, first session and event, all or nothing. Undefined, and nothing stored, when
+ * Makes a player with their credential, its password where it has one, wallet, first session and event, all or nothing. Undefined, and nothing stored, when
  * the credential is taken, or the player was made before; of two calls at once one makes the player, and the other answers
  * after that has committed.
  */
 export const registerPlayer = async (
   database: Database,
-  credential: Credential,
+  credential: ProvenCredential,
   { playerId, displayName, version, event, claim, ...session }: Registration & FirstSession & { readonly claim: Claim },
 ): Promise<PlayerRow | undefined> => {
   const last = claim.by === 'alone' ? [] : [claim.by === 'control' ? claim.eventId : claim.version]
@@ -155,6 +184,7 @@ export const registerPlayer = async (
     ...[playerId, displayName, version],
     ...[event.eventId, event.aggregate, event.type],
     ...[JSON.stringify(event.data), JSON.stringify(event.moved), event.traceparent],
+    credential.verifier,
     ...last,
   ])
   return row && playerOf(row)

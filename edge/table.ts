@@ -74,7 +74,15 @@ const decoded = (params: Readonly<Record<string, string | number>>): Record<stri
 const createMethodsOf = (table: readonly Route[]) => {
   const paths = [...Map.groupBy(table, (route) => route.path)].map(([path, group]) => ({
     pattern: new RegExp(`^${path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}$`),
-    asked: { kind: 'path', path, methods: group.map((route) => route.method) } satisfies Asked,
+    path,
+    methods: group.map((route) => route.method),
   }))
-  return (path: string): Asked | undefined => paths.find(({ pattern }) => pattern.test(path))?.asked
+  return (asked: string): Asked | undefined => {
+    // Several have it where one has a name in the place of another's parameter, and each may take other methods.
+    const matching = paths.filter(({ pattern }) => pattern.test(asked))
+    const [first] = matching
+    return (
+      first && { kind: 'path', path: first.path, methods: [...new Set(matching.flatMap(({ methods }) => methods))] }
+    )
+  }
 }

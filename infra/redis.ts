@@ -4,6 +4,10 @@ import { Cluster, Redis } from 'ioredis'
 export type RegionalRedis = {
   /** Runs a script whose keys share one slot. Rejects within `commandTimeoutMs` when Redis is away. */
   run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
+  /** What was put under a key; undefined when nothing was, or its life is over. Rejects as `run`. */
+  get(key: string): Promise<string | undefined>
+  /** Puts a text under a key, in the place of what is there, for `lifeMs`. Rejects as `run`. */
+  put(key: string, value: string, lifeMs: number): Promise<void>
   ping(): Promise<void>
   close(): Promise<void>
 }
@@ -50,6 +54,10 @@ export const createRedis = (options: {
       // ioredis adds the command under its name at run time, where its types cannot know it.
       const commands = client as unknown as Record<string, (...all: (string | number)[]) => Promise<unknown>>
       return commands[script.name]?.(...keys, ...args)
+    },
+    get: async (key) => (await client.get(key)) ?? undefined,
+    put: async (key, value, lifeMs) => {
+      await client.set(key, value, 'PX', lifeMs)
     },
     ping: async () => {
       await client.ping()

@@ -23,6 +23,9 @@ const refused = (name: string, body: string, pointer: string) => expectInvalid(c
 
 const withBodies = [
   'signInWithDevice',
+  'signInWithEmail',
+  'signInWithGoogle',
+  'signInWithCustom',
   'refreshSession',
   'updateOwnProfile',
   'createWalletTransaction',

@@ -15,7 +15,7 @@ let edgeUrl: string
 let before: Record<string, string>
 beforeAll(async () => {
   const world = await startWorld()
-  cast = { world, player: await world.signIn(), spares: await makeSpareSessions(world, 50) }
+  cast = { world, player: await world.signIn(), spares: await makeSpareSessions(world, 200) }
   edgeUrl = world.edgeUrl
 })
 afterAll(() => cast?.world.stop())

@@ -10,6 +10,12 @@ import { requestOf, table, validCall, withHeaders } from './valid-call.ts'
 
 /** What a route declares and nothing here can bring about, and why. Every pair that this names is declared. */
 const cannotBeProvoked: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ['signInWithGoogle', 'signInWithApple', 'linkGoogle', 'linkApple'].map((name) => [
+      `${name} provider_unknown`,
+      'the stage believes both; test/oidc-sign-in.test.ts has a deployment that does not',
+    ]),
+  ),
   'updateOwnProfile not_found':
     'a write asks for a live session first, which goes with its player: only a deletion between two statements gets here',
 }

@@ -15,6 +15,7 @@ import {
 import { type Cell, cellSchema, type PlayerId } from '#contract/ids.ts'
 import { routes } from '#contract/routes.ts'
 import { createApiKey } from '#core/api-keys.ts'
+import { argon2id, type Derive } from '#core/auth/password.ts'
 import { parseConfig, topicsOf } from '#core/config.ts'
 import { logRefusals } from '#core/consumer.ts'
 import { createPlatform, type Platform } from '#core/platform.ts'
@@ -31,13 +32,23 @@ import { startUpstash, type Upstash } from '#infra/local/upstash.ts'
 import { createMemoryStore } from '#infra/local/upstash-memory-store.ts'
 import { createRedisStore } from '#infra/local/upstash-redis-store.ts'
 import { createLog } from '#infra/log.ts'
+import { createOidcVerifier } from '#infra/oidc.ts'
 import { createPubSub } from '#infra/pubsub.ts'
 import { createRedis } from '#infra/redis.ts'
 import { createUpstash } from '#infra/upstash.ts'
 import { checkedFetch } from './checked-fetch.ts'
+import { type LocalOidcIssuer, startOidcIssuer } from './oidc-issuer.ts'
 import { startReplicatedPostgres, type WorldReplica } from './replicated-postgres.ts'
 
 export const cell: Cell = cellSchema.parse('eu1')
+
+/** Whom the ID tokens of a world's issuer are for. */
+const idTokenAudience = 'test-app'
+
+const trusted = ({ url: issuer, keysUrl }: LocalOidcIssuer) => {
+  const own = { issuer, keysUrl, audiences: [idTokenAudience] }
+  return { google: own, apple: own, test: own }
+}
 
 /** Time as the core sees it: the machine's, moved by hand. */
 export type Clock = { (): number; advance(ms: number): void }
@@ -63,6 +74,8 @@ export type World = {
   readonly platform: Platform
   readonly upstash: Upstash
   readonly clock: Clock
+  /** Whose ID tokens are believed as those of google, apple and `test`, unless other issuers were asked for. */
+  readonly issuer: LocalOidcIssuer
   readonly keys: { readonly publishable: string; readonly server: string; readonly operator: string }
   readonly secrets: { readonly masterKeys: string; readonly edgeKeys: string }
   /** What the names of its topics and subscriptions begin with. */
@@ -114,8 +127,10 @@ const cloneDatabase = async (): Promise<{ url: string; drop: () => Promise<void>
   return { url: serverUrl.replace(/\/postgres$/, `/${name}`), drop }
 }
 
-/** How a cell's database and bus are made. */
+/** How a cell's database and bus are made, whom it believes, and how it hashes passwords. */
 type CellOptions = {
+  readonly oidcIssuers?: Readonly<Record<string, unknown>>
+  readonly derive?: Derive
   readonly bus?: 'pubsub' | 'direct'
   readonly replica?: boolean
   readonly redisUrl?: string | undefined
@@ -137,7 +152,16 @@ type Deployment = {
 /** A cell in this process: core and database of its own. */
 export type WorldCell = Pick<
   World,
-  'coreUrl' | 'database' | 'sql' | 'databaseUrl' | 'replica' | 'platform' | 'stopCore' | 'coreRequests' | 'askCore'
+  | 'coreUrl'
+  | 'database'
+  | 'sql'
+  | 'databaseUrl'
+  | 'replica'
+  | 'platform'
+  | 'issuer'
+  | 'stopCore'
+  | 'coreRequests'
+  | 'askCore'
 > & {
   readonly cell: Cell
   /** The core listens again, after `stopCore`. */
@@ -184,6 +208,9 @@ const startCell = async (cell: Cell, deployment: Deployment, options: CellOption
   const sql = postgres(databaseUrl, { max: 4, onnotice: () => {} })
   stops.push(() => sql.end({ timeout: 0 }))
 
+  const issuer = await startOidcIssuer({ audience: idTokenAudience, algorithm: 'RS256', clock })
+  stops.push(issuer.stop)
+
   const coreUrl = cores[cell] ?? ''
   const corePort = Number(new URL(coreUrl).port)
   const config = parseConfig({
@@ -199,6 +226,7 @@ const startCell = async (cell: Cell, deployment: Deployment, options: CellOption
     UPSTASH_TOKEN: 'test-token',
     PUBSUB_PREFIX: prefix,
     EVENT_BUS: emulatorHost ? 'pubsub' : 'direct',
+    OIDC_ISSUERS: JSON.stringify(options.oidcIssuers ?? trusted(issuer)),
   })
   const log = createLog({ service: 'core', cell }, (line) => logLines.push(line))
   const onError = (error: Error) => log.error('an adapter failed', error)
@@ -215,6 +243,8 @@ const startCell = async (cell: Cell, deployment: Deployment, options: CellOption
     bus,
     store: createUpstash({ url: upstash.url, token: 'test-token', timeoutMs: 1_000 }),
     verifyPush: undefined,
+    idTokens: new Map([...config.OIDC_ISSUERS].map(([name, settings]) => [name, createOidcVerifier(settings)])),
+    derive: options.derive ?? argon2id,
     log,
     clock,
   })
@@ -263,6 +293,7 @@ const startCell = async (cell: Cell, deployment: Deployment, options: CellOption
     databaseUrl,
     replica,
     platform,
+    issuer,
     stopCore,
     restartCore: () => {
       server = listen()
@@ -344,6 +375,8 @@ export type Cells = {
  * @param options.bus `direct` leaves Pub/Sub out though there is an emulator
  * @param options.replica true for a database on servers of its own, a primary and a replica; costs two seconds
  * @param options.redisUrl a Redis instead of the one that all files share: what a test does to all of its keys, it does to its own; empty for none
+ * @param options.oidcIssuers the setting OIDC_ISSUERS, as JSON has it; the world's own issuer, if absent
+ * @param options.derive computes the hashes of passwords instead of argon2id
  * @param options.upstashReplica true for an Upstash whose reads go to a replica, as far behind as `upstash.faults.lagMs` says
  */
 export const startWorld = async (options: CellOptions & { readonly upstashReplica?: boolean } = {}): Promise<World> => {

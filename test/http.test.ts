@@ -20,7 +20,7 @@ let cast: Cast
 let edgeUrl: string
 beforeAll(async () => {
   const world = await startWorld()
-  cast = { world, player: await world.signIn(), spares: await makeSpareSessions(world, 50) }
+  cast = { world, player: await world.signIn(), spares: await makeSpareSessions(world, 200) }
   edgeUrl = world.edgeUrl
 })
 afterAll(() => cast?.world.stop())
@@ -122,6 +122,16 @@ test.each(cachedRoutes)(
     expect(changed.headers.get('etag')).not.toBe(etag)
   },
 )
+
+test('of a path that fits several routes, refusal and preflight name the methods of all', async () => {
+  const path = '/v1/players/me/links/device'
+  const { status, headers } = await fetch(edgeUrl + path)
+  expect([status, headers.get('allow')?.split(', ').toSorted()]).toEqual([405, ['DELETE', 'POST']])
+  for (const method of ['POST', 'DELETE']) {
+    const asked = await preflight(path, { origin: allowed, 'access-control-request-method': method })
+    expect(words(asked, 'access-control-allow-methods')).toEqual(['delete', 'post'])
+  }
+})
 
 test('a request id that will do comes back, and another is replaced', async () => {
   const ask = async (id: string) => {

@@ -96,9 +96,41 @@ test.each(kinds)(
   },
 )
 
+test('a signing key is revoked only when its last token has expired, but for --now', { timeout: 60_000 }, async () => {
+  const { database, secrets, clock } = world
+  const make = () =>
+    createSigningKey(database.db, {
+      secrets: createSecrets(parseNamedKeys(secrets.masterKeys)),
+      cell,
+      now: new Date(clock()),
+    })
+  const [first] = await listSigningKeys(database.db)
+  if (!first) throw new Error('a world has a signing key')
+  await expect(command('revoke', first.keyId)).rejects.toThrow('no later key signs')
+  const second = await make()
+  const third = await make()
+
+  // Published for half a minute, noticed by every core after 5 s; then the ten minutes of a token, and one for clocks.
+  const lastsMs = 30_000 + 5_000 + 660_000
+  const age = (keyId: string, ms: number) =>
+    world.sql`update signing_keys set created_at = now() - ${ms} * interval '1 ms' where key_id = ${keyId}`
+  await age(first.keyId, 2 * lastsMs)
+  await age(second, lastsMs - 60_000)
+  await age(third, lastsMs / 2)
+  await expect(command('revoke', first.keyId)).rejects.toThrow('tokens of it live until')
+  await age(second, lastsMs)
+  expect(await command('revoke', first.keyId)).toEqual([{ keyId: first.keyId, revoked: true }])
+
+  expect(await command('revoke', second, '--now')).toEqual([{ keyId: second, revoked: true }])
+  // Of the first, the third is the successor now.
+  const rows = await listSigningKeys(database.db)
+  const thirdAt = rows.find(({ keyId }) => keyId === third)?.createdAt.getTime() ?? 0
+  expect([tokensEndAt(rows, first.keyId), tokensEndAt(rows, third)]).toEqual([thirdAt + lastsMs, Infinity])
+})
+
 test('a signing key is made and revoked in the audit log too', async () => {
   const [made] = await command('create', 'signing')
-  await command('revoke', String(made?.keyId))
+  await command('revoke', String(made?.keyId), '--now')
   const log =
     await world.sql`select action, detail from audit_log where subject = ${`key:${made?.keyId}`} order by audit_id`
   expect(log).toEqual([
@@ -164,36 +196,4 @@ test('docs/operators.md tells of every scope and role, and of no other', async (
   }
   expect(named('Scopes')).toEqual([...Object.keys(scopes), '*'])
   expect(named('Roles')).toEqual([...roles])
-})
-
-test('a signing key is revoked only when its last token has expired, but for --now', { timeout: 60_000 }, async () => {
-  const { database, secrets, clock } = world
-  const make = () =>
-    createSigningKey(database.db, {
-      secrets: createSecrets(parseNamedKeys(secrets.masterKeys)),
-      cell,
-      now: new Date(clock()),
-    })
-  const [first] = await listSigningKeys(database.db)
-  if (!first) throw new Error('a world has a signing key')
-  await expect(command('revoke', first.keyId)).rejects.toThrow('no later key signs')
-  const second = await make()
-  const third = await make()
-
-  // Published for half a minute, noticed by every core after 5 s; then the ten minutes of a token, and one for clocks.
-  const lastsMs = 30_000 + 5_000 + 660_000
-  const age = (keyId: string, ms: number) =>
-    world.sql`update signing_keys set created_at = now() - ${ms} * interval '1 ms' where key_id = ${keyId}`
-  await age(first.keyId, 2 * lastsMs)
-  await age(second, lastsMs - 60_000)
-  await age(third, lastsMs / 2)
-  await expect(command('revoke', first.keyId)).rejects.toThrow('tokens of it live until')
-  await age(second, lastsMs)
-  expect(await command('revoke', first.keyId)).toEqual([{ keyId: first.keyId, revoked: true }])
-
-  expect(await command('revoke', second, '--now')).toEqual([{ keyId: second, revoked: true }])
-  // Of the first, the third is the successor now.
-  const rows = await listSigningKeys(database.db)
-  const thirdAt = rows.find(({ keyId }) => keyId === third)?.createdAt.getTime() ?? 0
-  expect([tokensEndAt(rows, first.keyId), tokensEndAt(rows, third)]).toEqual([thirdAt + lastsMs, Infinity])
 })

@@ -33,7 +33,7 @@ const callEverything = async () => {
   const player = await world.signIn(deviceId())
   secret('an access token', player.accessToken)
   secret('a refresh token', player.refreshToken)
-  const spares = await makeSpareSessions(world, 50)
+  const spares = await makeSpareSessions(world, 200)
   const send = async (request: Request) => (await checkedFetch(request)).text()
   for (const [name] of table) {
     const call = validCall({ world, player, spares }, name)

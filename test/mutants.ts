@@ -30,6 +30,10 @@ const cells = 'test/cells.test.ts'
 const batch = 'test/batch.test.ts'
 const split = 'test/split.test.ts'
 const operators = 'test/operators.test.ts'
+const limits = 'test/sign-in-limits.test.ts'
+const email = 'test/email.test.ts'
+const emailCells = 'test/email-cells.test.ts'
+const links = 'test/links.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -1077,5 +1081,141 @@ export const mutants: readonly Mutant[] = [
     replace: "await take('operator-sign-in', limitOfStrangers)",
     test: operators,
     testName: 'five sign-ins of one secret',
+  },
+  {
+    name: 'guess-before-hash',
+    file: 'core/auth/sign-in-with-email.ts',
+    find: 'await limitGuesses(deps, ctx, credentialHash)',
+    replace: 'void limitGuesses',
+    test: limits,
+    testName: 'from one network ten guesses',
+  },
+  {
+    name: 'guess-at-home',
+    file: 'core/auth/guess-limits.ts',
+    find: 'if (await knownNetworks.isKnown(visit)) return',
+    replace: 'void knownNetworks',
+    test: limits,
+    testName: 'from a thousand networks',
+  },
+  {
+    name: 'guess-from-everywhere',
+    file: 'core/auth/guess-limits.ts',
+    find: 'key: `guess-at:$',
+    replace: 'key: visit.network + `guess-at:$',
+    test: limits,
+    testName: 'from a thousand networks',
+  },
+  {
+    name: 'network-of-ipv6',
+    file: 'core/network.ts',
+    find: 'const networkGroups = 4',
+    replace: 'const networkGroups = 8',
+    test: limits,
+    testName: 'whoever has a whole network',
+  },
+  {
+    name: 'known-for-a-while',
+    file: 'core/known-networks.ts',
+    find: 'const knownForMs = 30 *',
+    replace: 'const knownForMs = 90 *',
+    test: limits,
+    testName: 'a network is known for thirty days',
+  },
+  {
+    name: 'password-is-still-the-same',
+    file: 'db/sign-in.ts',
+    find: 'and verifier = $8)',
+    replace: 'and $8::text is not null)',
+    test: email,
+    testName: 'a password that is changed while',
+  },
+  {
+    name: 'password-of-whoever-made-the-player',
+    file: 'db/sign-in.ts',
+    find: 'select $2, $17, created_at from p where',
+    replace: 'select $2, $17, now() where',
+    test: email,
+    testName: 'of first sign-ins at once with different',
+  },
+  {
+    name: 'same-work-for-nobody',
+    file: 'core/auth/sign-in-with-email.ts',
+    find: 'if (!(await passwords.verify(verifier ?? undefined, password)) || verifier === null) {',
+    replace: 'if (verifier === null || !(await passwords.verify(verifier, password))) {',
+    test: email,
+    testName: 'a refusal is the same',
+  },
+  {
+    name: 'refusal-asks-for-known-addresses-too',
+    file: 'core/auth/sign-in-with-email.ts',
+    find: 'const owner = await directory.find(credential, ctx)',
+    replace: 'const owner = account ? undefined : await directory.find(credential, ctx)',
+    test: emailCells,
+    testName: 'with the control cell gone',
+  },
+  {
+    name: 'home-before-hash',
+    file: 'core/auth/sign-in-with-email.ts',
+    find: 'if (account) requireHome(ctx.cell, account.owner)',
+    replace: 'void requireHome',
+    test: email,
+    testName: 'an address of another cell',
+  },
+  {
+    name: 'own-session-goes-on',
+    file: 'db/sessions.ts',
+    find: '.set({ epoch: row.epoch })',
+    replace: '.set({ epoch: row.epoch - 1 })',
+    test: email,
+    testName: 'a password ends with its change',
+  },
+  {
+    name: 'unlink-lock',
+    file: 'core/auth/unlink.ts',
+    find: "if (!(await lockPlayer(tx, playerId))) throw new Fault('not_found')",
+    replace: 'void lockPlayer',
+    test: links,
+    testName: 'two who unlink at once',
+  },
+  {
+    name: 'unlink-by-the-control-cells-word',
+    file: 'core/auth/unlink.ts',
+    find: 'if ((await directory.find(row, ctx)) === row.playerId) return true',
+    replace: 'if (row.playerId ?? directory ?? ctx) return true',
+    test: emailCells,
+    testName: 'what is left must be',
+  },
+  {
+    name: 'unlink-counts-what-opens',
+    file: 'core/auth/unlink.ts',
+    find: 'row.isUsable && !isMeant(row)',
+    replace: '!isMeant(row)',
+    test: links,
+    testName: 'an address whose password was never stored',
+  },
+  {
+    name: 'unlink-deletes-the-password',
+    file: 'core/auth/unlink.ts',
+    find: 'await deleteVerifiers(ctx.db, going)',
+    replace: 'void deleteVerifiers',
+    test: links,
+    testName: 'what was unlinked signs somebody else in',
+  },
+  {
+    name: 'links-at-once',
+    file: 'core/auth/link.ts',
+    find: 'if (after.length > linksMax) {',
+    replace: 'if (after.length > 2 * linksMax) {',
+    test: links,
+    testName: 'a player has twenty links',
+  },
+  {
+    name: 'methods-of-all-that-fit',
+    file: 'edge/table.ts',
+    find: 'matching.flatMap(',
+    replace: 'matching.slice(0, 1).flatMap(',
+    test: 'test/http.test.ts',
+    testName: 'of a path that fits several',
   },
 ]

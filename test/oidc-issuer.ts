@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, KeyObject, sign } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWK, SignJWT } from 'jose'
@@ -27,6 +27,8 @@ export type LocalOidcIssuer = {
   rotate(options: { readonly withdraw: boolean }): Promise<void>
   /** An ID token for `audience`, of subject `subject-1` unless the claims say otherwise, that lives an hour. */
   token(forgery?: Forgery): Promise<string>
+  /** As `token`, at once. */
+  tokenNow(claims: Readonly<Record<string, unknown>>): string
   /** Tokens that nobody may believe, by what is wrong with them. */
   forgeries(): Promise<Readonly<Record<string, string>>>
   stop(): Promise<void>
@@ -84,13 +86,23 @@ export const startOidcIssuer = async ({ audience, algorithm, clock }: Options): 
       .setProtectedHeader({ ...header(), ...forgery.header })
       .sign(forgery.key ?? signing.privateKey)
 
-  /** A token whose third part is whatever `sign` makes of the first two. */
-  const assemble = (change: object, sign: (input: string) => string): string => {
-    const input = [{ ...header(), ...change }, claims()].map(encode).join('.')
-    return `${input}.${sign(input)}`
+  /** A token whose third part is whatever `make` makes of the first two. */
+  const assemble = (changes: { header?: object; claims?: object }, make: (input: string) => string): string => {
+    const input = [
+      { ...header(), ...changes.header },
+      { ...claims(), ...changes.claims },
+    ]
+      .map(encode)
+      .join('.')
+    return `${input}.${make(input)}`
+  }
+  const tokenNow: LocalOidcIssuer['tokenNow'] = (changed) => {
+    const key = KeyObject.from(signing.privateKey)
+    const signed = (input: string) => sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' })
+    return assemble({ claims: changed }, (input) => signed(input).toString('base64url'))
   }
   const hmac = (secret: string) =>
-    assemble({ alg: 'HS256' }, (input) => createHmac('sha256', secret).update(input).digest('base64url'))
+    assemble({ header: { alg: 'HS256' } }, (input) => createHmac('sha256', secret).update(input).digest('base64url'))
 
   const forgeries = async () => {
     const stranger = await newKey(algorithm)
@@ -99,7 +111,7 @@ export const startOidcIssuer = async ({ audience, algorithm, clock }: Options): 
     const of = (changed: Readonly<Record<string, unknown>>) => token({ claims: changed })
     return {
       'no token': 'abc',
-      'algorithm none': assemble({ alg: 'none' }, () => ''),
+      'algorithm none': assemble({ header: { alg: 'none' } }, () => ''),
       'HMAC with the public key as PEM': hmac(await exportSPKI(signing.publicKey)),
       'HMAC with the public key as JWK': hmac(JSON.stringify(signing.jwk)),
       'another algorithm under the known id': await token({
@@ -144,6 +156,7 @@ export const startOidcIssuer = async ({ audience, algorithm, clock }: Options): 
       published = withdraw ? [signing] : [...published, signing]
     },
     token,
+    tokenNow,
     forgeries,
     stop: async () => {
       server.close()

@@ -5,7 +5,7 @@ import { createApiKey } from '#core/api-keys.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { cell, eventually } from './harness.ts'
 import type { Stage } from './stage.ts'
-import { type Call, requestOf, validCall, withBody, withHeaders } from './valid-call.ts'
+import { addressOf, type Call, requestOf, validCall, withBody, withHeaders } from './valid-call.ts'
 
 /** Makes a route answer with a code, through an edge, and hands the answer back. It was held to the contract by then. */
 export type Provocation = (stage: Stage, call: Call) => Promise<Response>
@@ -17,6 +17,23 @@ const spoilt =
   (spoil: (call: Call) => Call): Provocation =>
   (stage, call) =>
     send(stage.world.edgeUrl, spoil(call))
+
+/** The valid call, with other values for members of its body. */
+const withMembers = (call: Call, members: object): Call =>
+  withBody(call, JSON.stringify({ ...JSON.parse(call.body ?? '{}'), ...members }))
+
+/** Whom an access token is of. */
+const callerOf = ({ headers }: Call): string =>
+  JSON.parse(Buffer.from(headers.authorization?.split('.')[1] ?? '', 'base64url').toString()).sub
+
+/** Signs in, has something happen to the player, and signs in again. */
+const onceSignedIn =
+  (happens: (sql: Stage['world']['sql'], playerId: string) => PromiseLike<unknown>): Provocation =>
+  async (stage, call) => {
+    const { player } = (await (await send(stage.world.edgeUrl, call)).json()) as { player: { id: string } }
+    await happens(stage.world.sql, player.id)
+    return send(stage.world.edgeUrl, call)
+  }
 
 /** An example of the same route with other parts. */
 const instead =
@@ -82,6 +99,27 @@ export const byCode: { readonly [Code in ErrorCode]?: Provocation } = {
     return send(stage.edges.silent, asked)
   },
   internal: (stage, call) => send(stage.edges.broken, call),
+  player_banned: onceSignedIn(
+    (sql, id) =>
+      sql`update players set banned_until = now() + interval '1 day', ban_reason = 'test' where player_id = ${id}`,
+  ),
+  deletion_pending: onceSignedIn(
+    (sql, id) => sql`update players set delete_at = now() + interval '1 day' where player_id = ${id}`,
+  ),
+  // Not signed by anybody.
+  credential_invalid: spoilt((call) => withMembers(call, { idToken: 'e30.e30.e30' })),
+  credential_refused: spoilt((call) => withMembers(call, { idToken: 'e30.e30.e30' })),
+  provider_unknown: spoilt((call) => withMembers(call, { provider: 'nobody' })),
+  credential_taken: async (stage, call) => {
+    const body = JSON.parse(call.body ?? '')
+    await send(stage.world.edgeUrl, validCall(stage, call.name.replace('link', 'signInWith'), { body }))
+    return send(stage.world.edgeUrl, call)
+  },
+  links_full: async (stage, call) => {
+    await stage.world.sql`insert into credentials (provider, credential_hash, player_id, created_at)
+      select 'device', ${callerOf(call)}::text || n, ${callerOf(call)}, now() from generate_series(1, 20) n`
+    return send(stage.world.edgeUrl, call)
+  },
   misdirected: (stage, call) => send(stage.edges.silent, misdirecting(call)),
 }
 
@@ -119,6 +157,27 @@ const asDeletedPlayer: Provocation = async (stage, call) => {
 /** What a code takes on one route; goes before `byCode`. */
 export const byRoute: Readonly<Record<string, Provocation>> = {
   'signInWithDevice not_found': instead(() => ({ body: { deviceId: randomUUID(), create: false } })),
+  'signInWithEmail credential_invalid': instead(() => ({ body: { ...addressOf(randomUUID()), create: false } })),
+  'signInWithEmail password_weak': spoilt((call) => withMembers(call, { password: 'password12345' })),
+  'signInWithGoogle not_found': spoilt((call) => withMembers(call, { create: false })),
+  'signInWithApple not_found': spoilt((call) => withMembers(call, { create: false })),
+  'signInWithCustom not_found': spoilt((call) => withMembers(call, { create: false })),
+  'linkEmail password_weak': spoilt((call) => withMembers(call, { password: 'password12345' })),
+  'linkEmail credential_refused': async (stage, call) => {
+    await send(stage.world.edgeUrl, call)
+    return send(stage.world.edgeUrl, withMembers(call, { password: 'not what it was linked with' }))
+  },
+  'unlink not_found': instead(() => ({ params: { provider: 'google' } })),
+  'unlink last_credential': async (stage, call) => {
+    await stage.world.sql`delete from credentials where player_id = ${callerOf(call)} and provider = 'email'`
+    return send(stage.world.edgeUrl, call)
+  },
+  'changePassword credential_refused': spoilt((call) => withMembers(call, { password: 'not their password' })),
+  'changePassword password_weak': spoilt((call) => withMembers(call, { newPassword: 'password12345' })),
+  'changePassword not_found': async (stage, call) => {
+    await stage.world.sql`delete from credentials where player_id = ${callerOf(call)} and provider = 'email'`
+    return send(stage.world.edgeUrl, call)
+  },
   'refreshSession refresh_token_invalid': instead(() => ({ body: { refreshToken: 'rt.guessed' } })),
   'refreshSession refresh_token_reused': instead(async ({ world }) => {
     const { refreshToken, client } = await world.signIn()

@@ -8,6 +8,7 @@ import { exportJWK, exportSPKI, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
 import { encodeMoved } from '#contract/edge-request.ts'
 import { newId } from '#contract/ids.ts'
+import { argon2id } from '#core/auth/password.ts'
 import { parseConfig } from '#core/config.ts'
 import { logRefusals } from '#core/consumer.ts'
 import { createPlatform, type Platform } from '#core/platform.ts'
@@ -83,6 +84,8 @@ const createPushedCore = (options: { keysUrl: string }): Platform => {
     bus,
     store: { ...store, raise },
     verifyPush: createPushVerifier({ audience, serviceAccount, keysUrl: options.keysUrl }),
+    idTokens: new Map(),
+    derive: argon2id,
     log,
     clock: world.clock,
   })

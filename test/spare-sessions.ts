@@ -1,14 +1,19 @@
 import { parseNamedKeys } from '#contract/edge-request.ts'
 import { newId, type PlayerId, type SessionId } from '#contract/ids.ts'
+import { argon2id, createPasswords } from '#core/auth/password.ts'
 import { createSessionIssuer } from '#core/auth/session-issuer.ts'
-import { createSecrets } from '#core/secrets.ts'
+import { createSecrets, sha256 } from '#core/secrets.ts'
 import { createSignerSource } from '#core/signing-keys.ts'
+import { credentials, passwords } from '#db/credentials.ts'
 import { players } from '#db/players.ts'
 import { sessions } from '#db/sessions.ts'
 import { cell, type World } from './harness.ts'
 import { makeSpareOperators, type SpareOperator } from './spare-operators.ts'
 
-/** A session of a player who has no other. */
+/** The password of each of them, whose addresses nobody knows. */
+export const sparePassword = 'a spare phrase of theirs'
+
+/** A session of a player who has no other, and who could sign in by device or by address. */
 export type SpareSession = {
   readonly playerId: PlayerId
   readonly sessionId: SessionId
@@ -72,6 +77,25 @@ const makeBatch = async ({ database: { db }, secrets: keys, edgeUrl }: World, co
       tokenHash,
       usedAtMs: [],
       expiresAt,
+    })),
+  )
+  const verifier = await createPasswords(argon2id).hash(sparePassword)
+  const credentialHash = (sessionId: SessionId) => sha256('spare:', sessionId)
+  await db.insert(credentials).values(
+    made.flatMap(({ playerId, session: { sessionId } }) =>
+      ['device', 'email'].map((provider) => ({
+        provider,
+        credentialHash: credentialHash(sessionId),
+        playerId,
+        createdAt: now,
+      })),
+    ),
+  )
+  await db.insert(passwords).values(
+    made.map(({ session: { sessionId } }) => ({
+      credentialHash: credentialHash(sessionId),
+      verifier,
+      changedAt: now,
     })),
   )
   return Promise.all(

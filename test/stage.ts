@@ -35,7 +35,7 @@ export type Stage = Cast & {
 
 const otherCell = 'us1'
 /** Several for each error that a route declares which ends its session. */
-const sparesCount = 200
+const sparesCount = 600
 
 export const startStage = async (): Promise<Stage> => {
   const world = await startWorld()

@@ -3,7 +3,7 @@ import { fill, type Route } from '#contract/route.ts'
 import { routes } from '#contract/routes.ts'
 import type { SignedIn, World } from './harness.ts'
 import type { SpareOperator } from './spare-operators.ts'
-import type { SpareSessions } from './spare-sessions.ts'
+import { type SpareSessions, sparePassword } from './spare-sessions.ts'
 
 /** A request to a route, in parts that a test can spoil. */
 export type Call = {
@@ -24,6 +24,7 @@ export type Cast = {
 
 type Example = {
   readonly params?: Readonly<Record<string, string>>
+  readonly query?: Readonly<Record<string, string>>
   readonly body?: unknown
   /** In whose name it is called; the player's or the world's operator's, if absent. */
   readonly accessToken?: string
@@ -32,6 +33,17 @@ type Example = {
 /** What the routes need that take something. A route that takes nothing needs no example. */
 const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
   signInWithDevice: () => ({ body: { deviceId: randomUUID() } }),
+  signInWithEmail: () => ({ body: addressOf(randomUUID()) }),
+  signInWithGoogle: ({ world }) => ({ body: { idToken: newIdToken(world) } }),
+  signInWithApple: ({ world }) => ({ body: { idToken: newIdToken(world) } }),
+  signInWithCustom: ({ world }) => ({ body: { provider: 'test', idToken: newIdToken(world) } }),
+  linkDevice: (cast) => ofSpare(cast, { body: { deviceId: randomUUID() } }),
+  linkEmail: (cast) => ofSpare(cast, { body: addressOf(randomUUID()) }),
+  linkGoogle: (cast) => ofSpare(cast, { body: { idToken: newIdToken(cast.world) } }),
+  linkApple: (cast) => ofSpare(cast, { body: { idToken: newIdToken(cast.world) } }),
+  linkCustom: (cast) => ofSpare(cast, { body: { provider: 'test', idToken: newIdToken(cast.world) } }),
+  unlink: (cast) => ofSpare(cast, { params: { provider: 'device' } }),
+  changePassword: (cast) => ofSpare(cast, { body: { password: sparePassword, newPassword: 'another lasting phrase' } }),
   refreshSession: ({ player }) => ({ body: { refreshToken: player.refreshToken } }),
   updateOwnProfile: () => ({ body: { displayName: 'Ada' } }),
   getProfile: ({ player }) => ({ params: { playerId: player.playerId } }),
@@ -53,6 +65,18 @@ const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
   getErrorPage: () => ({ params: { file: 'not_found.md' } }),
 }
 
+/** An address of its own, and a password. */
+export const addressOf = (name: string) => ({ email: `${name}@mail.example`, password: 'a lasting phrase' })
+
+/** Of somebody whom the issuer has not vouched for before. */
+export const newIdToken = (world: World): string => world.issuer.tokenNow({ sub: randomUUID() })
+
+/** The example in the name of a player who signs in by device and by address, and of whom nobody else does anything. */
+const ofSpare = (cast: Cast, example: Example): Example => ({
+  ...example,
+  accessToken: sparesOf(cast).next().accessToken,
+})
+
 const sparesOf = ({ spares }: Cast): SpareSessions => {
   if (!spares) throw new Error('a call that ends its session needs spares: have makeSpareSessions make some')
   return spares
@@ -73,7 +97,7 @@ export const validCall = (cast: Cast, name: string, over: Example = {}): Call =>
   return {
     name,
     route,
-    path: fill(route.path, example.params ?? {}),
+    path: fill(route.path, example.params ?? {}) + (example.query ? `?${new URLSearchParams(example.query)}` : ''),
     headers: {
       ...credentialsOf(cast, route, example.accessToken),
       ...(writes ? { 'idempotency-key': randomUUID() } : {}),

@@ -3,20 +3,28 @@ import { newId, type PlayerId } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Context } from '#core/context.ts'
 import { type Directory, requireHome } from '#core/directory.ts'
-import type { Limiter } from '#core/limiter.ts'
 import { ownProfileOf } from '#core/profile.ts'
 import type { NewEvent } from '#core/write.ts'
 import type { Database } from '#db/client.ts'
 import type { Credential } from '#db/credentials.ts'
 import type { PlayerRow } from '#db/players.ts'
-import { type FirstSession, type Registration, registerPlayer, signInByCredential } from '#db/sign-in.ts'
+import {
+  type FirstSession,
+  type ProvenCredential,
+  type Registration,
+  registerPlayer,
+  signInByCredential,
+} from '#db/sign-in.ts'
+import type { GuessLimits } from './guess-limits.ts'
+import type { IdTokens } from './id-token.ts'
+import type { Passwords } from './password.ts'
 import type { SessionIssuer } from './session-issuer.ts'
-import { limitSignIn } from './sign-in-limits.ts'
 
 /** What signing in needs beside the request. */
-export type SignIn = {
+export type SignIn = GuessLimits & {
   readonly issuer: SessionIssuer
-  readonly limiter: Limiter
+  readonly passwords: Passwords
+  readonly idTokens: IdTokens
   readonly database: Database
   readonly directory: Directory
 }
@@ -36,8 +44,8 @@ export type SignInOptions = {
  * cell.
  *
  * @throws Fault `not_found` when the credential is nobody's and `create` is false; `misdirected` when the player lives in
- * another cell; `player_banned`, `deletion_pending`, `too_many_requests`; `unavailable` when nobody here knows the credential
- * and the control cell does not answer
+ * another cell; `player_banned`, `deletion_pending`; `unavailable` when nobody here knows the credential and the control cell
+ * does not answer
  */
 export const signIn = async (
   deps: SignIn,
@@ -45,33 +53,56 @@ export const signIn = async (
   credential: Credential,
   options: SignInOptions,
 ): Promise<SignInAnswer> => {
+  const answer = await trySignIn(deps, ctx, { ...credential, verifier: null }, options)
+  if (answer === 'outdated') throw new Error('what needs no password was refused for another one')
+  return answer
+}
+
+/**
+ * As `signIn`, with a password: `outdated`, and nothing done, when by now the address is somebody's with another one, or with
+ * `create: false` nobody's. Never Fault `not_found`.
+ */
+export const trySignIn = async (
+  deps: SignIn,
+  ctx: Context,
+  credential: ProvenCredential,
+  options: SignInOptions,
+): Promise<SignInAnswer | 'outdated'> => {
   const { now } = ctx
-  await limitSignIn(deps.limiter, ctx, credential)
   const { session, token } = deps.issuer.first(now)
-  const { player, created } = await findOrMake(deps, ctx, { credential, session, options })
+  const found = await findOrMake(deps, ctx, { credential, session, options })
+  if (found === 'outdated') return found
+  const { player, created } = found
   requireAdmitted(player, now)
   const { playerId, epoch } = player
   const tokens = await deps.issuer.issue({ playerId, epoch, sessionId: session.sessionId, now }, token)
   return { player: ownProfileOf(player), created, ...tokens }
 }
 
-type Attempt = { readonly credential: Credential; readonly session: FirstSession; readonly options: SignInOptions }
+type Attempt = {
+  readonly credential: ProvenCredential
+  readonly session: FirstSession
+  readonly options: SignInOptions
+}
 
 const findOrMake = async (
   { database, directory }: SignIn,
   ctx: Context,
   { credential, session, options }: Attempt,
-): Promise<{ readonly player: PlayerRow; readonly created: boolean }> => {
+): Promise<{ readonly player: PlayerRow; readonly created: boolean } | 'outdated'> => {
   const { cell, now } = ctx
   const find = async () => {
     const found = await signInByCredential(database, credential, session)
     if (found && !found.player) requireHome(cell, found.owner)
-    return found?.player
+    if (!found?.player) return undefined
+    return found.isProven || found.player.deletedAt ? found.player : 'outdated'
   }
   const known = await find()
+  if (known === 'outdated') return known
   if (known && !known.deletedAt) return { player: known, created: false }
 
   if (!options.create) {
+    if (credential.verifier !== null) return 'outdated'
     // Another cell may have made the player a moment ago.
     const owner = known ? undefined : await directory.find(credential, ctx)
     if (owner) requireHome(cell, owner)
@@ -83,6 +114,7 @@ const findOrMake = async (
   const made = await registerPlayer(database, credential, { ...newPlayer(ctx, playerId, options), ...session, claim })
   // Whoever took the credential in between has committed by now.
   const player = made ?? (await find())
+  if (player === 'outdated') return player
   if (!player) throw new Error('a credential was taken and belongs to nobody')
   return { player, created: made !== undefined }
 }

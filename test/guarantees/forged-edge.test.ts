@@ -3,6 +3,7 @@ import { serve } from '@hono/node-server'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { edgeHeaders, skewMaxMs } from '#contract/edge-request.ts'
+import { argon2id } from '#core/auth/password.ts'
 import { parseConfig } from '#core/config.ts'
 import { createPlatform } from '#core/platform.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
@@ -247,7 +248,17 @@ const startCore = async (edgeKeys: string): Promise<string> => {
   const log = createLog({ service: 'core', cell }, () => {})
   const { database, clock } = world
   const bus = createDirectBus(() => {})
-  const adapters = { database, redis: undefined, bus, store, verifyPush: undefined, log, clock }
+  const adapters = {
+    database,
+    redis: undefined,
+    bus,
+    store,
+    verifyPush: undefined,
+    idTokens: new Map(),
+    derive: argon2id,
+    log,
+    clock,
+  }
   const server = serve({ fetch: createPlatform(config, adapters).app.fetch, port, hostname: '127.0.0.1' })
   stops.push(() => server.close())
   return `http://127.0.0.1:${port}`
