@@ -1218,4 +1218,12 @@ export const mutants: readonly Mutant[] = [
     test: 'test/http.test.ts',
     testName: 'of a path that fits several',
   },
+  {
+    name: 'end-of-a-key-in-other-cells',
+    file: 'db/keys.ts',
+    find: '  await tellKeys(tx, rows, now)\n  return rows[0]',
+    replace: '  return rows[0]',
+    test: cells,
+    testName: 'a key that is made or revoked',
+  },
 ]
