@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { sessionSchema } from '#contract/auth.ts'
 import { createKnownNetworks } from '#core/known-networks.ts'
 import { networkOf } from '#core/network.ts'
@@ -140,96 +140,100 @@ test('without Redis an instance knows the networks that it saw', async () => {
   expect(await createKnownNetworks(undefined).isKnown(visit)).toBe(false)
 })
 
-describe('with the clock held', () => {
-  // Only what reads the time is held; it moves when it is told to.
-  beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['Date'] })
-  })
-  afterEach(() => {
+/** Only what reads the time is held; it moves when it is told to. */
+const holdClock = () => {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => {
     vi.useRealTimers()
   })
+}
 
-  test('who is signed in guesses at the own password no more often than anybody', async () => {
-    const home = '192.0.2.11'
-    const { account, changePassword } = await makeAccount(home)
-    const body = { password: wrong, newPassword: 'another lasting phrase' }
+test('who is signed in guesses at the own password no more often than anybody', async () => {
+  holdClock()
+  const home = '192.0.2.11'
+  const { account, changePassword } = await makeAccount(home)
+  const body = { password: wrong, newPassword: 'another lasting phrase' }
+  hashes.count = 0
+  const statuses = await Promise.all(Array.from({ length: 15 }, () => changePassword(body)))
+  expect(statuses.toSorted()).toEqual([...Array(perNetwork).fill(403), ...Array(5).fill(429)])
+  expect(hashes.count).toBe(perNetwork)
+  expect(await statusOf(home, account)).toBe(200)
+})
+
+test('from one network ten guesses at an account are looked at, then one a minute, and the others cost no hash', async () => {
+  holdClock()
+  const attacker = '198.51.100.1'
+  for (const account of [(await makeAccount('192.0.2.1')).account, { ...addressOf(randomUUID()), create: false }]) {
     hashes.count = 0
-    const statuses = await Promise.all(Array.from({ length: 15 }, () => changePassword(body)))
-    expect(statuses.toSorted()).toEqual([...Array(perNetwork).fill(403), ...Array(5).fill(429)])
+    expect(await guess(account, times(40, attacker))).toBe(perNetwork)
     expect(hashes.count).toBe(perNetwork)
-    expect(await statusOf(home, account)).toBe(200)
-  })
-
-  test('from one network ten guesses at an account are looked at, then one a minute, and the others cost no hash', async () => {
-    const attacker = '198.51.100.1'
-    for (const account of [(await makeAccount('192.0.2.1')).account, { ...addressOf(randomUUID()), create: false }]) {
-      hashes.count = 0
-      expect(await guess(account, times(40, attacker))).toBe(perNetwork)
-      expect(hashes.count).toBe(perNetwork)
-      const refused = await attempt(attacker, account)
-      expectAskedToWait(refused)
-      world.clock.advance(minuteMs)
-      expect(await guess(account, times(5, attacker))).toBe(1)
-    }
-  })
-
-  test('whoever has a whole network of IPv6 addresses guesses no more often', async () => {
-    const { account } = await makeAccount('192.0.2.1')
-    const ofOne = Array.from({ length: 40 }, (_, at) => `2001:db8:1:2::${at.toString(16)}`)
-    expect(await guess(account, ofOne)).toBe(perNetwork)
-    expect(await guess(account, ['2001:db8:1:3::1'])).toBe(1)
-  })
-
-  test('from a thousand networks a hundred guesses are looked at, and the owner comes in from home meanwhile', async () => {
-    const home = '192.0.2.7'
-    const { account, changePassword, refresh } = await makeAccount(home)
-    hashes.count = 0
-    expect(await guess(account, networks(1_000, 1))).toBe(perAccount)
-    expect(hashes.count).toBe(perAccount)
-    expect(await statusOf(home, account)).toBe(200)
-    // What is signed in needs no password, and whoever is signed in may change it.
-    const changed = { ...account, password: 'another lasting phrase' }
-    expect(await changePassword({ password: account.password, newPassword: changed.password })).toBe(200)
-    expect(await refresh()).toBe(200)
-    // Who is locked out: the owner where they never were, for a minute after the attack at the most.
-    const away = '192.0.2.99'
-    const refused = await attempt(away, changed)
+    const refused = await attempt(attacker, account)
     expectAskedToWait(refused)
     world.clock.advance(minuteMs)
-    expect(await statusOf(away, changed)).toBe(200)
-    expect(await guess(account, networks(20, 2))).toBe(0)
-    // From there they are known now.
-    expect(await statusOf(away, changed)).toBe(200)
-  })
+    expect(await guess(account, times(5, attacker))).toBe(1)
+  }
+})
 
-  test('in an hour of attack from ever new networks sixty more guesses are looked at, and home is open all the time', async () => {
-    const home = '192.0.2.8'
-    const { account } = await makeAccount(home)
-    expect(await guess(account, networks(120, 3))).toBe(perAccount)
-    let looked = 0
-    for (let minute = 0; minute < 60; minute++) {
-      world.clock.advance(minuteMs)
-      looked += await guess(
-        account,
-        networks(10, 4).map((network) => network.replace(/\d+$/, String(minute))),
-      )
-      expect(await statusOf(home, account)).toBe(200)
-    }
-    expect(looked).toBe(60)
-  })
+test('whoever has a whole network of IPv6 addresses guesses no more often', async () => {
+  holdClock()
+  const { account } = await makeAccount('192.0.2.1')
+  const ofOne = Array.from({ length: 40 }, (_, at) => `2001:db8:1:2::${at.toString(16)}`)
+  expect(await guess(account, ofOne)).toBe(perNetwork)
+  expect(await guess(account, ['2001:db8:1:3::1'])).toBe(1)
+})
 
-  test('a network is known for thirty days after the account was last opened there, and a wrong password makes none known', async () => {
-    const home = '192.0.2.9'
-    const { account } = await makeAccount(home)
-    const tried = '192.0.2.10'
-    await guess(account, [tried])
-    await guess(account, networks(120, 5))
-    expect(await statusOf(tried, account)).toBe(429)
-    world.clock.advance(29 * dayMs)
-    await guess(account, networks(120, 6))
+test('from a thousand networks a hundred guesses are looked at, and the owner comes in from home meanwhile', async () => {
+  holdClock()
+  const home = '192.0.2.7'
+  const { account, changePassword, refresh } = await makeAccount(home)
+  hashes.count = 0
+  expect(await guess(account, networks(1_000, 1))).toBe(perAccount)
+  expect(hashes.count).toBe(perAccount)
+  expect(await statusOf(home, account)).toBe(200)
+  // What is signed in needs no password, and whoever is signed in may change it.
+  const changed = { ...account, password: 'another lasting phrase' }
+  expect(await changePassword({ password: account.password, newPassword: changed.password })).toBe(200)
+  expect(await refresh()).toBe(200)
+  // Who is locked out: the owner where they never were, for a minute after the attack at the most.
+  const away = '192.0.2.99'
+  const refused = await attempt(away, changed)
+  expectAskedToWait(refused)
+  world.clock.advance(minuteMs)
+  expect(await statusOf(away, changed)).toBe(200)
+  expect(await guess(account, networks(20, 2))).toBe(0)
+  // From there they are known now.
+  expect(await statusOf(away, changed)).toBe(200)
+})
+
+test('in an hour of attack from ever new networks sixty more guesses are looked at, and home is open all the time', async () => {
+  holdClock()
+  const home = '192.0.2.8'
+  const { account } = await makeAccount(home)
+  expect(await guess(account, networks(120, 3))).toBe(perAccount)
+  let looked = 0
+  for (let minute = 0; minute < 60; minute++) {
+    world.clock.advance(minuteMs)
+    looked += await guess(
+      account,
+      networks(10, 4).map((network) => network.replace(/\d+$/, String(minute))),
+    )
     expect(await statusOf(home, account)).toBe(200)
-    world.clock.advance(30 * dayMs)
-    await guess(account, networks(120, 7))
-    expect(await statusOf(home, account)).toBe(429)
-  })
+  }
+  expect(looked).toBe(60)
+})
+
+test('a network is known for thirty days after the account was last opened there, and a wrong password makes none known', async () => {
+  holdClock()
+  const home = '192.0.2.9'
+  const { account } = await makeAccount(home)
+  const tried = '192.0.2.10'
+  await guess(account, [tried])
+  await guess(account, networks(120, 5))
+  expect(await statusOf(tried, account)).toBe(429)
+  world.clock.advance(29 * dayMs)
+  await guess(account, networks(120, 6))
+  expect(await statusOf(home, account)).toBe(200)
+  world.clock.advance(30 * dayMs)
+  await guess(account, networks(120, 7))
+  expect(await statusOf(home, account)).toBe(429)
 })
