@@ -1,7 +1,8 @@
 import * as z from 'zod'
 import { customCredential, deviceCredential, emailCredential, idTokenCredential } from './credentials.ts'
+import { displayNameSchema } from './display-name.ts'
 import { cellSchema } from './ids.ts'
-import { displayNameSchema, ownProfileSchema } from './players.ts'
+import { ownProfileSchema } from './players.ts'
 import { defineRoute, forwarded } from './route.ts'
 import { timeSchema } from './scalars.ts'
 
@@ -32,10 +33,12 @@ const signInOptions = {
   create: z.boolean().default(true),
   /** Of the player who is made; for one who is there already it says nothing. */
   displayName: displayNameSchema.optional(),
+  /** Whether the deletion of the account, if it was asked for, is taken back. */
+  restore: z.boolean().default(false),
 }
 
 /** What every sign-in can be refused with, whatever the credential. */
-const signInErrors = ['player_banned', 'deletion_pending', 'misdirected'] as const
+const signInErrors = ['player_banned', 'deletion_pending', 'display_name_not_allowed', 'misdirected'] as const
 
 export const signInWithDevice = defineRoute({
   method: 'POST',

@@ -91,6 +91,7 @@ export const errors = define({
   },
   password_weak: { status: 422, title: 'The password is too easy to guess', retryable: false },
   provider_unknown: { status: 422, title: 'The deployment knows no such issuer', retryable: false },
+  display_name_not_allowed: { status: 422, title: 'The display name is not allowed', retryable: false },
   too_many_requests: { status: 429, title: 'Too many requests', retryable: true },
   headers_too_large: {
     status: 431,

@@ -1,7 +1,7 @@
 import * as z from 'zod'
+import { storedNameSchema } from './display-name.ts'
 import { playerIdSchema, transactionIdSchema } from './ids.ts'
-import { displayNameSchema } from './players.ts'
-import { balanceSchema, currencyCodeSchema } from './scalars.ts'
+import { balanceSchema, currencyCodeSchema, timeSchema } from './scalars.ts'
 
 export type EventDefinition = {
   /** When it is emitted and what it says, for engineers of other services: it is published with the schema. */
@@ -31,13 +31,41 @@ export const events = {
   'perigee.player.created.v1': defineEvent({
     description: 'A player signed in for the first time and exists from now on, with an empty wallet.',
     aggregate: 'player:{playerId}',
-    data: z.object({ playerId: playerIdSchema, displayName: displayNameSchema }),
+    data: z.object({ playerId: playerIdSchema, displayName: storedNameSchema }),
   }),
   'perigee.player.updated.v1': defineEvent({
     description:
       'A player changed their profile. `changed` names the members; whoever needs their values reads the profile.',
     aggregate: 'player:{playerId}',
     data: z.object({ playerId: playerIdSchema, changed: z.array(z.string()).min(1) }),
+  }),
+  'perigee.player.banned.v1': defineEvent({
+    description:
+      'An operator banned a player, or changed the ban. They are signed out, and cannot sign in before `bannedUntil`; a ban that is meant for ever names a moment in the year 9999. No event says that this moment has come.',
+    aggregate: 'player:{playerId}',
+    data: z.object({ playerId: playerIdSchema, bannedUntil: timeSchema }),
+  }),
+  'perigee.player.unbanned.v1': defineEvent({
+    description: 'An operator lifted the ban of a player before its time.',
+    aggregate: 'player:{playerId}',
+    data: z.object({ playerId: playerIdSchema }),
+  }),
+  'perigee.player.deletion_requested.v1': defineEvent({
+    description:
+      'A player asked for their account to be deleted. They are signed out; at `deleteAt` they are erased, unless they take it back before.',
+    aggregate: 'player:{playerId}',
+    data: z.object({ playerId: playerIdSchema, deleteAt: timeSchema }),
+  }),
+  'perigee.player.deletion_cancelled.v1': defineEvent({
+    description: 'A player took back that their account is to be deleted.',
+    aggregate: 'player:{playerId}',
+    data: z.object({ playerId: playerIdSchema }),
+  }),
+  'perigee.player.deleted.v1': defineEvent({
+    description:
+      'A player was erased and will not come back. Whoever keeps anything personal about them erases it now. Their wallet takes no transaction any more.',
+    aggregate: 'player:{playerId}',
+    data: z.object({ playerId: playerIdSchema }),
   }),
   'perigee.wallet.changed.v1': defineEvent({
     description:

@@ -70,6 +70,16 @@ export const newId = <Kind extends IdKind>(kind: Kind, cell: Cell, nowMs: number
   return `${prefixes[kind]}_${cell}_${encodeTime(nowMs)}${tail}` as IdOf[Kind]
 }
 
+/** The least and the greatest id that could have been made in a millisecond: one that was stands between them. */
+export const idsOfMoment = <Kind extends IdKind>(
+  kind: Kind,
+  cell: Cell,
+  ms: number,
+): { readonly first: string; readonly last: string } => {
+  const head = `${prefixes[kind]}_${cell}_${encodeTime(ms)}`
+  return { first: head + '0'.repeat(randomLength), last: head + 'z'.repeat(randomLength) }
+}
+
 const encodeTime = (ms: number) => {
   let rest = ms
   let text = ''

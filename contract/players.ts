@@ -1,10 +1,8 @@
 import * as z from 'zod'
+import { displayNameSchema, storedNameSchema } from './display-name.ts'
 import { playerIdSchema } from './ids.ts'
 import { cached, defineRoute, direct, forwarded } from './route.ts'
-import { isPrintable, metadataSchema, textSchema, timeSchema } from './scalars.ts'
-
-/** What people see: 1 to 32 characters. */
-export const displayNameSchema = textSchema({ min: 1, max: 32 })
+import { isPrintable, metadataSchema, timeSchema } from './scalars.ts'
 
 /** A URL parser passes over control characters; a database does not. */
 const avatarUrlSchema = z
@@ -29,7 +27,7 @@ function isTimeZone(name: string): boolean {
 
 const profileShape = {
   id: playerIdSchema,
-  displayName: displayNameSchema,
+  displayName: storedNameSchema,
   avatarUrl: avatarUrlSchema.nullable(),
   country: countrySchema.nullable(),
   language: languageSchema.nullable(),
@@ -85,7 +83,21 @@ export const updateOwnProfile = defineRoute({
   body: profileChangesSchema,
   status: 200,
   answer: ownProfileSchema,
-  errors: ['not_found'],
+  errors: ['not_found', 'display_name_not_allowed'],
+})
+
+export const deleteOwnAccount = defineRoute({
+  method: 'DELETE',
+  path: '/v1/players/me',
+  summary: 'Ask for your account to be deleted',
+  description:
+    'All your sessions end, and at `deleteAt` everything personal is erased. Until then a sign-in is answered `deletion_pending`, and one with `restore: true` takes the deletion back. A retry whose first call came through is answered `token_invalid`: the session is over.',
+  access: 'player',
+  cell: 'caller',
+  delivery: forwarded({ idempotencyKey: 'none' }),
+  status: 200,
+  answer: z.object({ deleteAt: timeSchema }).meta({ id: 'AccountDeletion' }),
+  errors: [],
 })
 
 export const getProfile = defineRoute({

@@ -7,9 +7,10 @@ import {
   signInWithGoogle,
 } from './auth.ts'
 import { changePassword, linkApple, linkCustom, linkDevice, linkEmail, linkGoogle, listLinks, unlink } from './links.ts'
+import { banPlayer, deletePlayer, getPlayerRecord, unbanPlayer } from './moderation.ts'
 import { createOperatorSession, endOperatorSession, getOperator, listAuditLog } from './operators.ts'
 import { getDocs, getDocsFile, getErrorPage, getEventSchemas, getJwks, getOpenApi } from './platform.ts'
-import { getOwnProfile, getProfile, updateOwnProfile } from './players.ts'
+import { deleteOwnAccount, getOwnProfile, getProfile, updateOwnProfile } from './players.ts'
 import type { Route } from './route.ts'
 import { endOwnSession, listOwnSessions, logOut } from './sessions.ts'
 import { createWalletTransaction, createWalletTransactions, getWallet } from './wallet.ts'
@@ -22,7 +23,8 @@ export const routes = {
   ...{ signInWithDevice, signInWithEmail, signInWithGoogle, signInWithApple, signInWithCustom, refreshSession, logOut },
   ...{ listLinks, linkDevice, linkEmail, linkGoogle, linkApple, linkCustom, unlink, changePassword },
   ...{ listOwnSessions, endOwnSession },
-  ...{ getOwnProfile, updateOwnProfile, getProfile },
+  ...{ getOwnProfile, updateOwnProfile, deleteOwnAccount, getProfile },
+  ...{ getPlayerRecord, deletePlayer, banPlayer, unbanPlayer },
   ...{ getWallet, createWalletTransaction, createWalletTransactions },
   ...{ createOperatorSession, endOperatorSession, getOperator, listAuditLog },
   ...{ getJwks, getOpenApi, getEventSchemas, getDocs, getDocsFile, getErrorPage },

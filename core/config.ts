@@ -3,6 +3,7 @@ import { type NamedKey, parseNamedKeys } from '#contract/edge-request.ts'
 import { type Cell, cellSchema } from '#contract/ids.ts'
 import type { BusTopic } from '#infra/event-bus.ts'
 import { googleKeysUrl } from '#infra/push-identity.ts'
+import { createDisplayNames, type DisplayNames, forbiddenNamesMax } from './display-names.ts'
 import { oidcIssuersSetting } from './oidc-issuers.ts'
 
 const namedKeys = z.string().transform((text, ctx): [NamedKey, ...NamedKey[]] => {
@@ -23,6 +24,18 @@ const cellAddresses = z.string().transform((text, ctx): ReadonlyMap<Cell, string
     return new Map(Object.entries(addresses).map(([cell, address]) => [cellSchema.parse(cell), address]))
   } catch {
     ctx.addIssue({ code: 'custom', message: 'not a JSON object of cells and addresses such as {"eu1":"https://…"}' })
+    return z.NEVER
+  }
+})
+
+/** Words, one after the other. */
+const forbiddenNames = z.string().transform((text, ctx): DisplayNames => {
+  const words = text.split(',').map((word) => word.trim())
+  try {
+    if (words.length > forbiddenNamesMax) throw new Error(`more than ${forbiddenNamesMax} words`)
+    return createDisplayNames(words)
+  } catch (error) {
+    ctx.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
     return z.NEVER
   }
 })
@@ -73,6 +86,16 @@ const coreShape = {
     .max(16)
     .default(2)
     .describe('statements of one kind of write that are under way at once'),
+  DELETION_GRACE_DAYS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(90)
+    .default(30)
+    .describe('days in which a player can take back that their account is to be deleted'),
+  FORBIDDEN_NAMES: forbiddenNames
+    .default(createDisplayNames([]))
+    .describe(`words that no display name holds, separated by commas, ${forbiddenNamesMax} at the most`),
   ISSUER: z.url().describe('who signs access tokens: the public address of the edge'),
   EDGE_KEYS: namedKeys.describe('id:base64 of 32 or more random bytes, the newest first; the same as the edge has'),
   OIDC_ISSUERS: oidcIssuersSetting

@@ -15,11 +15,13 @@ import { type Config, type Neighbours, neighboursOf } from './config.ts'
 import { type Consumer, logRefusals } from './consumer.ts'
 import { createDeadLetterConsumer } from './dead-letters.ts'
 import { createDirectory } from './directory.ts'
+import { createEraser } from './eraser.ts'
 import { createHeartbeat } from './heartbeat.ts'
 import { internalRoutes } from './internal.ts'
 import { createInvalidator } from './invalidate.ts'
 import { createKnownNetworks } from './known-networks.ts'
 import { createLimiter } from './limiter.ts'
+import { moderationRoutes } from './moderation/routes.ts'
 import { operatorRoutes } from './operators/routes.ts'
 import { createPeers } from './peers.ts'
 import { playerRoutes } from './players/routes.ts'
@@ -53,10 +55,12 @@ export type Adapters = {
   readonly clock: () => number
 }
 
+const dayMs = 24 * 3_600_000
+
 /** A core, put together and not yet listening. */
 export type Platform = {
   readonly app: Hono
-  /** Starts what the role has: the look at the replica; relay, consumers, reaper and heartbeat. */
+  /** Starts what the role has: the look at the replica; relay, consumers, reaper, eraser and heartbeat. */
   start(): Promise<void>
   /** From now on `/readyz` says no, and nothing new is claimed; resolves when what was claimed is done. */
   stop(): Promise<void>
@@ -71,16 +75,17 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const limiter = createLimiter(adapters.redis)
   const issuer = createSessionIssuer({ cell, issuer: config.ISSUER, secrets, signer })
   const invalidator = createInvalidator({ store: adapters.store, log, clock })
-  const loops = [
-    createRelay({ db, bus, cell, log, clock, raise: invalidator.raise }),
-    createReaper({ db, log, clock }),
-    ...(replicaDatabase ? [createHeartbeat({ db, log, clock })] : []),
-  ]
   const replica =
     replicaDatabase && role !== 'worker' ? createReplica({ db: replicaDatabase.db, log, clock }) : undefined
   const neighbours = neighboursOf(config)
   const peers = createPeers({ cell, others: neighbours.others, edgeKeys: config.EDGE_KEYS, clock })
   const directory = createDirectory({ cell, neighbours, database, peers })
+  const loops = [
+    createRelay({ db, bus, cell, log, clock, raise: invalidator.raise }),
+    createReaper({ db, log, clock }),
+    createEraser({ db, directory, cell, log, clock }),
+    ...(replicaDatabase ? [createHeartbeat({ db, log, clock })] : []),
+  ]
   const follower = createFollower(database)
   const subscribers = [
     ...subscribersOf(config, adapters, {
@@ -105,9 +110,14 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
                 idTokens: { verifiers: adapters.idTokens, log },
                 database,
                 directory,
+                names: config.FORBIDDEN_NAMES,
               }),
               ...operatorRoutes({ secrets, limiter }),
-              ...playerRoutes,
+              ...playerRoutes({
+                names: config.FORBIDDEN_NAMES,
+                deletionGraceMs: config.DELETION_GRACE_DAYS * dayMs,
+              }),
+              ...moderationRoutes,
               ...sessionRoutes,
               ...walletRoutes,
             ],

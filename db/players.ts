@@ -23,7 +23,10 @@ export const players = pgTable(
     /** Until when the player may not sign in; a moment that passes, also where a ban is meant for ever. */
     bannedUntil: moment('banned_until'),
     banReason: text('ban_reason'),
-    /** When the player is erased, as they have asked for; null once they have changed their mind, or it has happened. */
+    /**
+     * When the player is erased, as they have asked for; null once they have changed their mind, or it has happened and their
+     * credentials are released.
+     */
     deleteAt: moment('delete_at'),
     /** Since when there is no such player. The row stays, without anything personal, so that its version goes on. */
     deletedAt: moment('deleted_at'),
@@ -44,19 +47,37 @@ export type PlayerRow = typeof players.$inferSelect
 
 /** One player by primary key; undefined when there is none, or none any more. */
 export const findPlayer = async (db: Db, playerId: PlayerId): Promise<PlayerRow | undefined> => {
-  const [row] = await db
-    .select()
-    .from(players)
-    .where(and(eq(players.playerId, playerId), isNull(players.deletedAt)))
+  const row = await findRow(db, playerId)
+  return row?.deletedAt ? undefined : row
+}
+
+/** A player's row by primary key, also where there is no such player any more; undefined when there never was. */
+export const findRow = async (db: Db, playerId: PlayerId): Promise<PlayerRow | undefined> => {
+  const [row] = await db.select().from(players).where(eq(players.playerId, playerId))
   return row
 }
 
-/** Locks a player's row until the transaction ends, so that what hangs on it is changed by one at a time; false for no such player. */
-export const lockPlayer = async (tx: Tx, playerId: PlayerId): Promise<boolean> => {
-  const rows = await tx
-    .select({ playerId: players.playerId })
+/** One player, their row locked until the transaction ends; undefined when there is none, or none any more. */
+export const lockPlayer = async (tx: Tx, playerId: PlayerId): Promise<PlayerRow | undefined> => {
+  const [row] = await tx
+    .select()
     .from(players)
     .where(and(eq(players.playerId, playerId), isNull(players.deletedAt)))
     .for('no key update')
-  return rows.length === 1
+  return row
+}
+
+/** Changes whether a player may sign in, and answers with the version that their row reached: that of the event about it. */
+export const changeStanding = async (
+  tx: Tx,
+  { playerId, now }: { readonly playerId: PlayerId; readonly now: Date },
+  change: Partial<Pick<PlayerRow, 'bannedUntil' | 'banReason' | 'deleteAt'>>,
+): Promise<number> => {
+  const [row] = await tx
+    .update(players)
+    .set({ ...change, version: sql`greatest(${players.version} + 1, ${now.getTime()})` })
+    .where(eq(players.playerId, playerId))
+    .returning({ version: players.version })
+  if (!row) throw new Error('a player whose standing is to change does not exist')
+  return row.version
 }

@@ -12,6 +12,8 @@ export type UpdateProfileInput = {
     readonly timeZone?: string | null | undefined
     readonly metadata?: Readonly<Record<string, unknown>> | undefined
   }
+  /** False refuses the command, unless it was answered before. */
+  readonly isNameAllowed: boolean
 }
 
 /** SQL for a text column of `w` after the change. */
@@ -23,7 +25,8 @@ const time = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM
 
 /**
  * Changes profiles for a set of commands, at most one a player, and moves the tag that everybody's cached copy hangs on.
- * Refuses with `not_found`. The answer is the caller's own profile, as `GET /v1/players/me` shows it.
+ * Refuses with `not_found`, also for a player who was deleted, and `display_name_not_allowed`. The answer is the caller's own
+ * profile, as `GET /v1/players/me` shows it.
  */
 export const updateProfileStatement = setStatement({
   rows: { table: 'players', key: 'player_id' },
@@ -34,25 +37,32 @@ export const updateProfileStatement = setStatement({
       -- json, not jsonb: what was sent is what is stored, digit for digit.
       case when n.input->'changes' ? 'metadata' then n.input_text::json->'changes'->'metadata' else w.metadata end as metadata,
       greatest(w.version + 1, (extract(epoch from n.at) * 1000)::bigint) as version
-    from n join w on w.player_id = n.aggregate
+    from n join w on w.player_id = n.aggregate and w.deleted_at is null
+  ), f as materialized (
+    select n.ord, case
+      when d.ord is null then 'not_found'
+      when not (n.input->>'isNameAllowed')::boolean then 'display_name_not_allowed'
+    end as code
+    from n left join d using (ord)
   ), r as materialized (
     select n.ord, n.principal, n.key, n.fingerprint, n.traceparent, n.at,
       d.player_id, d.display_name, d.avatar_url, d.country, d.language, d.time_zone, d.metadata,
-      case when d.ord is null then 'not_found' end as code,
-      case when d.ord is null then ${refusal('not_found')} else (
+      f.code,
+      case f.code when 'not_found' then ${refusal('not_found')}
+      when 'display_name_not_allowed' then ${refusal('display_name_not_allowed')} else (
         select row_to_json(profile)::text from (select
           d.player_id as "id", d.display_name as "displayName", d.avatar_url as "avatarUrl", d.country as "country",
           d.language as "language", d.metadata as "metadata", ${time('d.created_at')} as "createdAt",
           d.time_zone as "timeZone", ${time('n.at')} as "updatedAt") profile)
       end as body,
-      case when d.ord is null then '[]'
+      case when f.code is not null then '[]'
         else jsonb_build_array(jsonb_build_object('tag', 'player:' || d.player_id, 'version', d.version))
       end as moved,
       d.version, n.input->>'eventId' as event_id, 'player:' || n.aggregate as event_aggregate,
       'perigee.player.updated.v1' as event_type,
       jsonb_build_object('playerId', n.aggregate,
         'changed', (select jsonb_agg(member) from jsonb_object_keys(n.input->'changes') member)) as event_data
-    from n left join d using (ord)
+    from n join f using (ord) left join d using (ord)
   )`,
   effects: `u as (
     update players set display_name = a.display_name, avatar_url = a.avatar_url, country = a.country,

@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, isNull, ne, sql } from 'drizzle-orm'
+import { and, count, desc, eq, gt, isNull, ne, sql } from 'drizzle-orm'
 import { bigint, check, index, integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
 import type { PlayerId, SessionId } from '#contract/ids.ts'
 import type { Database, Db, Tx } from './client.ts'
@@ -108,6 +108,19 @@ export const listLiveSessions = async (
     .orderBy(desc(sessions.sessionId))
     .limit(limit)
   return rows.map(({ session }) => session)
+}
+
+/** How many of a player's sessions still stand, by the index on the player. */
+export const countLiveSessions = async (
+  db: Db,
+  { playerId, now }: { readonly playerId: PlayerId; readonly now: Date },
+): Promise<number> => {
+  const [row] = await db
+    .select({ sessions: count() })
+    .from(sessions)
+    .innerJoin(players, and(eq(players.playerId, sessions.playerId), eq(players.epoch, sessions.epoch)))
+    .where(and(eq(sessions.playerId, playerId), isNull(sessions.revokedAt), gt(sessions.expiresAt, now)))
+  return row?.sessions ?? 0
 }
 
 /**

@@ -30,6 +30,9 @@ const refusalBody = `
  * A command happens whole or not at all. It is refused, in the order of its changes, for a currency that is not declared, a
  * balance that would fall below zero, or a grant that would pass the cap. The ledger, its unique reference, the answer and
  * the event are written in the same statement.
+ *
+ * The wallet of an erased player is as good as none. Its own row says so, which is locked: a grant that has waited for the
+ * erasure finds it closed, and one that came first is in the ledger.
  */
 export const moveStatement = setStatement({
   rows: { table: 'wallets', key: 'player_id' },
@@ -39,7 +42,7 @@ export const moveStatement = setStatement({
       select * from wallet_transactions t where t.principal = i.principal and t.reference = i.key limit 1) t`,
   decide: `d as materialized (
     select n.ord, x.position, x.currency, x.amount, k.cap, coalesce((w.balances->>x.currency)::bigint, 0) as balance
-    from n join w on w.player_id = n.aggregate
+    from n join w on w.player_id = n.aggregate and w.version > 0
     cross join lateral rows from (jsonb_to_recordset(n.input->'changes') as (currency text, amount bigint))
       with ordinality x(currency, amount, position)
     left join currencies k on k.code = x.currency
@@ -52,7 +55,7 @@ export const moveStatement = setStatement({
       end as code from d
       union all
       select n.ord, 0, null, null, null, null, 'not_found' from n
-      where not exists (select from w where w.player_id = n.aggregate)
+      where not exists (select from w where w.player_id = n.aggregate and w.version > 0)
     ) faults where code is not null order by ord, position
   ), b as materialized (
     select d.ord, w.balances || jsonb_object_agg(d.currency, d.balance + d.amount) as balances,

@@ -1,4 +1,4 @@
-import { asc, eq, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import { bigint, check, index, jsonb, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import { type Cell, newId, type PlayerId, type TransactionId } from '#contract/ids.ts'
 import type { Db, Tx } from './client.ts'
@@ -30,6 +30,7 @@ export const wallets = pgTable(
       .references(() => players.playerId),
     /** Currency -> amount; an absent currency is 0. */
     balances: jsonb('balances').$type<Record<string, number>>().notNull(),
+    /** Below zero once the player was erased: the balances are still the sum of the ledger, and nothing moves them again. */
     version: bigint('version', { mode: 'number' }).notNull(),
   },
   (table) => [check('wallets_not_negative', sql`not jsonb_path_exists(${table.balances}, '$.* ? (@ < 0)')`)],
@@ -128,7 +129,7 @@ export const followCurrency = async (db: Db, currency: CurrencyRow): Promise<voi
 /** Every currency by its code. A deployment has tens of them. */
 export const listCurrencies = (db: Db) => db.select().from(currencies).orderBy(asc(currencies.code))
 
-/** Every declared currency with the player's balance, by code; undefined when the player has no wallet. */
+/** Every declared currency with the player's balance, by code; undefined when the player has no wallet, or none any more. */
 export const findBalances = async (
   db: Db,
   playerId: PlayerId,
@@ -136,6 +137,6 @@ export const findBalances = async (
   const [row] = await db
     .select({ balances: wallets.balances, declared: sql<string[]>`array(select code from currencies order by code)` })
     .from(wallets)
-    .where(eq(wallets.playerId, playerId))
+    .where(and(eq(wallets.playerId, playerId), gt(wallets.version, 0)))
   return row?.declared.map((currency) => ({ currency, amount: row.balances[currency] ?? 0 }))
 }

@@ -49,6 +49,8 @@ const trusted = ({ url: issuer, keysUrl }: LocalOidcIssuer) => {
   const own = { issuer, keysUrl, audiences: [idTokenAudience] }
   return { google: own, apple: own, test: own }
 }
+/** What no player of a world may be called. */
+export const forbiddenName = 'Scoundrel'
 
 /** Time as the core sees it: the machine's, moved by hand. */
 export type Clock = { (): number; advance(ms: number): void }
@@ -225,6 +227,7 @@ const startCell = async (cell: Cell, deployment: Deployment, options: CellOption
     UPSTASH_URL: upstash.url,
     UPSTASH_TOKEN: 'test-token',
     PUBSUB_PREFIX: prefix,
+    FORBIDDEN_NAMES: forbiddenName,
     EVENT_BUS: emulatorHost ? 'pubsub' : 'direct',
     OIDC_ISSUERS: JSON.stringify(options.oidcIssuers ?? trusted(issuer)),
   })

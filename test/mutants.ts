@@ -34,6 +34,10 @@ const limits = 'test/sign-in-limits.test.ts'
 const email = 'test/email.test.ts'
 const emailCells = 'test/email-cells.test.ts'
 const links = 'test/links.test.ts'
+const bans = 'test/bans.test.ts'
+const deletion = 'test/deletion.test.ts'
+const erasure = 'test/erasure.test.ts'
+const displayName = 'test/display-name.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -1225,5 +1229,101 @@ export const mutants: readonly Mutant[] = [
     replace: '  return rows[0]',
     test: cells,
     testName: 'a key that is made or revoked',
+  },
+  {
+    name: 'ban-ends-sessions',
+    file: 'core/moderation/ban-player.ts',
+    find: '  await endAllSessions(tx, { playerId, now })\n',
+    replace: '',
+    test: bans,
+    testName: 'a ban ends every session',
+  },
+  {
+    name: 'ban-restores-nothing',
+    file: 'core/auth/sign-in.ts',
+    find: ' && !isBanned(player, now)\n',
+    replace: '\n',
+    test: deletion,
+    testName: 'who is banned is told so',
+  },
+  {
+    name: 'restored-once',
+    file: 'core/deletion.ts',
+    find: 'if (!player?.deleteAt) return',
+    replace: 'if (!player) return',
+    test: deletion,
+    testName: 'of many who take it back',
+  },
+  {
+    name: 'deletion-ends-sessions',
+    file: 'core/deletion.ts',
+    find: '  await endAllSessions(tx, { playerId, now: ctx.now })\n',
+    replace: '',
+    test: deletion,
+    testName: 'who asks for deletion is signed out',
+  },
+  {
+    name: 'erased-revocation',
+    file: 'core/erase.ts',
+    find: '  await endAllSessions(tx, { playerId, now })\n',
+    replace: '',
+    test: deletion,
+    testName: 'edges refuse the tokens of who was deleted',
+  },
+  {
+    name: 'tombstone-version',
+    file: 'core/players/get-profile.ts',
+    find: 'version: player?.version ?? 0',
+    replace: 'version: player && !player.deletedAt ? player.version : 0',
+    test: deletion,
+    testName: 'a cached profile is gone',
+  },
+  {
+    name: 'closed-wallet',
+    file: 'db/erase.ts',
+    find: 'set version = -version where',
+    replace: 'set version = version where',
+    test: erasure,
+    testName: 'a grant that waits for the erasure',
+  },
+  {
+    name: 'erased-profile',
+    file: 'db/profile.ts',
+    find: ' and w.deleted_at is null',
+    replace: '',
+    test: erasure,
+    testName: 'a profile change that waits for the erasure',
+  },
+  {
+    name: 'erased-held',
+    file: 'db/erase.ts',
+    find: 'lte(players.deleteAt, now), isNull(players.deletedAt)))\n    .for(',
+    replace: 'isNull(players.deletedAt)))\n    .for(',
+    test: erasure,
+    testName: 'who has taken it back',
+  },
+  {
+    name: 'erased-created',
+    file: 'db/erase.ts',
+    find: 'where event_id between',
+    replace: 'where event_id not between',
+    test: erasure,
+    testName: 'the event of a creation',
+  },
+  {
+    name: 'left-session',
+    file: 'db/erase.ts',
+    find: 'export const finishErasure = async (tx: Tx, playerId: PlayerId): Promise<void> => {\n  await tx.delete(sessions).where(eq(sessions.playerId, playerId))\n',
+    replace: 'export const finishErasure = async (tx: Tx, playerId: PlayerId): Promise<void> => {\n',
+    test: erasure,
+    testName: 'a session that a sign-in left behind',
+  },
+  {
+    name: 'normal-name',
+    file: 'contract/display-name.ts',
+    find: "  .normalize('NFC')\n",
+    replace: '',
+    test: displayName,
+    testName: 'a name is stored as NFC has it',
   },
 ]

@@ -3,7 +3,7 @@ import { type ErrorCode, errors } from '#contract/errors.ts'
 import { newId } from '#contract/ids.ts'
 import { createApiKey } from '#core/api-keys.ts'
 import { checkedFetch } from './checked-fetch.ts'
-import { cell, eventually } from './harness.ts'
+import { cell, eventually, forbiddenName } from './harness.ts'
 import type { Stage } from './stage.ts'
 import { addressOf, type Call, requestOf, validCall, withBody, withHeaders } from './valid-call.ts'
 
@@ -81,7 +81,10 @@ export const byCode: { readonly [Code in ErrorCode]?: Provocation } = {
   idempotency_key_invalid: spoilt((call) => withHeaders(call, { 'idempotency-key': 'white space' })),
   idempotency_mismatch: async (stage, call) => {
     await send(stage.world.edgeUrl, call)
-    return send(stage.world.edgeUrl, withBody(call, `${call.body} `))
+    if (call.route.body) return send(stage.world.edgeUrl, withBody(call, `${call.body} `))
+    // What takes no body is told apart by what it is done to.
+    const other = validCall(stage, call.name, { params: { playerId: stage.spares.next().playerId } })
+    return send(stage.world.edgeUrl, { ...call, path: other.path })
   },
   idempotency_in_flight: (stage, call) => stage.whileKeyIsTaken(call, () => send(stage.world.edgeUrl, call)),
   too_many_requests: async (stage, call) => {
@@ -144,6 +147,17 @@ const spoiltBy =
   ({ world }, call) =>
     send(world.edgeUrl, withHeaders(call, headersOf(world)))
 
+const onUnknownPlayer = instead(() => ({ params: unknownPlayer() }))
+
+/** A sign-in by the device of a player whose row has been changed. */
+const asChangedPlayer = (change: (sql: Stage['world']['sql'], playerId: string) => Promise<unknown>): Provocation =>
+  instead(async ({ world }) => {
+    const deviceId = randomUUID()
+    const { playerId } = await world.signIn(deviceId)
+    await change(world.sql, playerId)
+    return { body: { deviceId } }
+  })
+
 const unknownFile = instead(() => ({ params: { file: 'nothing.md' } }))
 
 const asDeletedPlayer: Provocation = async (stage, call) => {
@@ -178,6 +192,25 @@ export const byRoute: Readonly<Record<string, Provocation>> = {
     await stage.world.sql`delete from credentials where player_id = ${callerOf(call)} and provider = 'email'`
     return send(stage.world.edgeUrl, call)
   },
+  'signInWithDevice player_banned': asChangedPlayer(
+    (sql, playerId) =>
+      sql`update players set banned_until = now() + interval '1 day', ban_reason = 'test' where player_id = ${playerId}`,
+  ),
+  'signInWithDevice deletion_pending': asChangedPlayer(
+    (sql, playerId) => sql`update players set delete_at = now() + interval '1 day' where player_id = ${playerId}`,
+  ),
+  'signInWithDevice display_name_not_allowed': instead(() => ({
+    body: { deviceId: randomUUID(), displayName: forbiddenName },
+  })),
+  'signInWithEmail display_name_not_allowed': spoilt((call) => withMembers(call, { displayName: forbiddenName })),
+  'signInWithGoogle display_name_not_allowed': spoilt((call) => withMembers(call, { displayName: forbiddenName })),
+  'signInWithApple display_name_not_allowed': spoilt((call) => withMembers(call, { displayName: forbiddenName })),
+  'signInWithCustom display_name_not_allowed': spoilt((call) => withMembers(call, { displayName: forbiddenName })),
+  'updateOwnProfile display_name_not_allowed': instead(() => ({ body: { displayName: forbiddenName } })),
+  'getPlayerRecord not_found': onUnknownPlayer,
+  'banPlayer not_found': onUnknownPlayer,
+  'unbanPlayer not_found': onUnknownPlayer,
+  'deletePlayer not_found': onUnknownPlayer,
   'refreshSession refresh_token_invalid': instead(() => ({ body: { refreshToken: 'rt.guessed' } })),
   'refreshSession refresh_token_reused': instead(async ({ world }) => {
     const { refreshToken, client } = await world.signIn()
@@ -191,8 +224,8 @@ export const byRoute: Readonly<Record<string, Provocation>> = {
   }),
   'getOwnProfile not_found': asDeletedPlayer,
   'getWallet not_found': asDeletedPlayer,
-  'getProfile not_found': instead(() => ({ params: unknownPlayer() })),
-  'createWalletTransaction not_found': instead(() => ({ params: unknownPlayer() })),
+  'getProfile not_found': onUnknownPlayer,
+  'createWalletTransaction not_found': onUnknownPlayer,
   'createWalletTransaction insufficient_funds': instead(() => changes(['gems', -1])),
   'createWalletTransaction balance_cap_exceeded': instead(() => changes(['gems', 1_000_001])),
   'createWalletTransaction currency_unknown': instead(() => changes(['shells', 1])),

@@ -59,6 +59,11 @@ const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
     return { params: { sessionId }, accessToken }
   },
   logOut: (cast) => ({ body: {}, accessToken: sparesOf(cast).next().accessToken }),
+  deleteOwnAccount: (cast) => ({ accessToken: sparesOf(cast).next().accessToken }),
+  getPlayerRecord: ({ player }) => ({ params: { playerId: player.playerId } }),
+  banPlayer: (cast) => ({ params: spareParams(cast), body: { reason: 'test' } }),
+  unbanPlayer: (cast) => ({ params: spareParams(cast) }),
+  deletePlayer: (cast) => ({ params: spareParams(cast) }),
   createOperatorSession: (cast) => ({ body: credentialOf(sparesOf(cast).nextOperator()) }),
   endOperatorSession: (cast) => ({ accessToken: sparesOf(cast).nextOperator().key }),
   getDocsFile: () => ({ params: { file: 'swagger-ui.css' } }),
@@ -81,6 +86,9 @@ const sparesOf = ({ spares }: Cast): SpareSessions => {
   if (!spares) throw new Error('a call that ends its session needs spares: have makeSpareSessions make some')
   return spares
 }
+
+/** A player whom nobody misses. */
+const spareParams = (cast: Cast) => ({ playerId: sparesOf(cast).next().playerId })
 
 const credentialOf = ({ secret, code }: SpareOperator) => ({ secret, code: code() })
 

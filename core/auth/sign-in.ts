@@ -2,7 +2,9 @@ import type { SignInAnswer } from '#contract/auth.ts'
 import { newId, type PlayerId } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Context } from '#core/context.ts'
+import { takeBackDeletion } from '#core/deletion.ts'
 import { type Directory, requireHome } from '#core/directory.ts'
+import { type DisplayNames, requireAllowed } from '#core/display-names.ts'
 import { ownProfileOf } from '#core/profile.ts'
 import type { NewEvent } from '#core/write.ts'
 import type { Database } from '#db/client.ts'
@@ -27,6 +29,7 @@ export type SignIn = GuessLimits & {
   readonly idTokens: IdTokens
   readonly database: Database
   readonly directory: Directory
+  readonly names: DisplayNames
 }
 
 /** What a sign-in may ask for, whatever it signs in with. */
@@ -34,6 +37,8 @@ export type SignInOptions = {
   /** Whether a player is made where the credential is nobody's. */
   readonly create: boolean
   readonly displayName?: string | undefined
+  /** Whether a deletion that was asked for is taken back. */
+  readonly restore: boolean
 }
 
 /**
@@ -44,8 +49,8 @@ export type SignInOptions = {
  * cell.
  *
  * @throws Fault `not_found` when the credential is nobody's and `create` is false; `misdirected` when the player lives in
- * another cell; `player_banned`, `deletion_pending`; `unavailable` when nobody here knows the credential and the control cell
- * does not answer
+ * another cell; `player_banned`, `deletion_pending`; `display_name_not_allowed` when a player would be made of that name;
+ * `unavailable` when nobody here knows the credential and the control cell does not answer
  */
 export const signIn = async (
   deps: SignIn,
@@ -86,7 +91,7 @@ type Attempt = {
 }
 
 const findOrMake = async (
-  { database, directory }: SignIn,
+  { database, directory, names }: SignIn,
   ctx: Context,
   { credential, session, options }: Attempt,
 ): Promise<{ readonly player: PlayerRow; readonly created: boolean } | 'outdated'> => {
@@ -97,7 +102,13 @@ const findOrMake = async (
     if (!found?.player) return undefined
     return found.isProven || found.player.deletedAt ? found.player : 'outdated'
   }
-  const known = await find()
+  const findRestored = async () => {
+    const found = await find()
+    if (!found || found === 'outdated' || !options.restore || !isRestorable(found, now)) return found
+    await takeBackDeletion(ctx, found.playerId)
+    return find()
+  }
+  const known = await findRestored()
   if (known === 'outdated') return known
   if (known && !known.deletedAt) return { player: known, created: false }
 
@@ -108,6 +119,8 @@ const findOrMake = async (
     if (owner) requireHome(cell, owner)
     throw new Fault('not_found', { detail: 'no player signs in with this' })
   }
+  // Not before: who is there already signs in, whatever words the deployment has forbidden since.
+  if (options.displayName !== undefined) requireAllowed(names, options.displayName)
   if (known) await directory.release(credential, known.playerId, ctx)
   const { playerId, claim } = await directory.place(credential, newId('player', cell, now.getTime()), ctx)
   requireHome(cell, playerId)
@@ -119,9 +132,16 @@ const findOrMake = async (
   return { player, created: made !== undefined }
 }
 
+const isBanned = ({ bannedUntil }: PlayerRow, now: Date) => bannedUntil !== null && bannedUntil > now
+
+/** Who is banned is told so, and has taken nothing back by asking. */
+const isRestorable = (player: PlayerRow, now: Date) =>
+  player.deleteAt !== null && player.deletedAt === null && !isBanned(player, now)
+
 /** @throws Fault `player_banned`, `deletion_pending` */
-const requireAdmitted = ({ bannedUntil, banReason, deleteAt }: PlayerRow, now: Date): void => {
-  if (bannedUntil && bannedUntil > now)
+const requireAdmitted = (player: PlayerRow, now: Date): void => {
+  const { bannedUntil, banReason, deleteAt } = player
+  if (bannedUntil && isBanned(player, now))
     throw new Fault('player_banned', { extras: { bannedUntil: bannedUntil.toISOString(), reason: banReason ?? '' } })
   if (deleteAt) throw new Fault('deletion_pending', { extras: { deleteAt: deleteAt.toISOString() } })
 }

@@ -217,7 +217,7 @@ export const eventChanges: readonly Change[] = [
   ),
   harmless(
     'a new type breaks nobody',
-    put('/$defs/perigee.player.deleted.v1', { 'x-perigee-aggregate': 'player:{id}' }),
+    put('/$defs/perigee.thing.happened.v1', { 'x-perigee-aggregate': 'player:{id}' }),
   ),
   harmless('what events share may go when no event needs it', drop('/$defs/Short'), [put('/$defs/Short', text)]),
   harmless('a new member that can be absent breaks nobody', put(extra, text)),
