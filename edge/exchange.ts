@@ -9,9 +9,8 @@ export type Exchange = {
   readonly method: string
   /** Those that the edge takes, by name in lower case, read once: each look into the request's own headers leaves the language. */
   readonly headers: ReadonlyMap<string, string>
-  /** Path, and query with its `?` where there is one, as they were sent. */
+  /** As it was sent, without the query. */
   readonly path: string
-  readonly search: string
   readonly requestId: string
   /** W3C trace context: the caller's, or one that begins here. */
   readonly traceparent: string
@@ -54,7 +53,7 @@ export const createExchange = (request: Request, defer: Exchange['defer']): Exch
     request,
     method: request.method,
     headers,
-    ...targetOf(request.url),
+    path: pathOf(request.url),
     requestId: requestId ?? newRequestId(),
     // Most requests are answered before anybody needs one.
     get traceparent() {
@@ -76,12 +75,10 @@ const matching = (text: string | undefined, pattern: RegExp) =>
   text !== undefined && pattern.test(text) ? text : undefined
 
 /** Cut from the text, which is in normal form: a URL object costs more than it tells here. */
-const targetOf = (url: string): Pick<Exchange, 'path' | 'search'> => {
+const pathOf = (url: string): string => {
   const pathAt = url.indexOf('/', url.indexOf('//') + 2)
   const searchAt = url.indexOf('?', pathAt)
-  return searchAt < 0
-    ? { path: url.slice(pathAt), search: '' }
-    : { path: url.slice(pathAt, searchAt), search: url.slice(searchAt) }
+  return searchAt < 0 ? url.slice(pathAt) : url.slice(pathAt, searchAt)
 }
 
 let isolateId: string | undefined

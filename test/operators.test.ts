@@ -359,6 +359,16 @@ test('the audit log comes page by page, the latest first, by subject or actor, a
     expect(await outcomeOf(admin.listAuditLog({ query }))).toBe('invalid_request')
 })
 
+test('what a query has beyond what the route takes reaches no core, however long it is', async () => {
+  const { key } = await makeOperator()
+  const url = `${world.edgeUrl}/v1/admin/audit?limit=1&other=${'x'.repeat(40_000)}`
+  const response = await fetch(url, { headers: { authorization: `Bearer ${key}` } })
+  expect([response.status, (await response.json()) as unknown]).toEqual([
+    200,
+    expect.objectContaining({ entries: [expect.anything()] }),
+  ])
+})
+
 test('keys of sessions that expired are deleted a day later, and no others', async () => {
   const [old, recent] = await Promise.all([makeOperator(), makeOperator()])
   const expire = ({ operatorId }: SpareOperator, agoMs: number) =>
