@@ -85,6 +85,7 @@ const refreshes = (
 ): RequestSource => {
   const newest: RefreshToken[] = Array.from({ length: playersCount }, (_, index) => ({
     sessionId: sessionIdOf(index + 1),
+    bound: false,
     keyId: secrets.newest,
     generation: 0,
     secret: firstSecretOf(index + 1),

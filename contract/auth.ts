@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { customCredential, deviceCredential, emailCredential, idTokenCredential } from './credentials.ts'
+import { deviceKeySchema, refreshCredentialShape } from './device-key.ts'
 import { displayNameSchema } from './display-name.ts'
 import { cellSchema } from './ids.ts'
 import { ownProfileSchema } from './players.ts'
@@ -35,6 +36,8 @@ const signInOptions = {
   displayName: displayNameSchema.optional(),
   /** Whether the deletion of the account, if it was asked for, is taken back. */
   restore: z.boolean().default(false),
+  /** What the session is bound to: each refresh of it then needs a proof by this key. */
+  deviceKey: deviceKeySchema.optional(),
 }
 
 /** What every sign-in can be refused with, whatever the credential. */
@@ -116,12 +119,12 @@ export const refreshSession = defineRoute({
   path: '/v1/auth/refresh',
   summary: 'Exchange a refresh token for its successor and a new access token',
   description:
-    'Until the successor is used, and for 30 s after, the same token answers with the same successor, so a lost answer signs nobody out. Later reuse ends the session.',
+    'Until the successor is used, and for 30 s after, the same token answers with the same successor, so a lost answer signs nobody out. Later reuse ends the session. A session that is bound to a device’s key needs a `proof` by that key; without one nothing happens to it.',
   access: 'client',
   cell: 'nearest',
   delivery: forwarded({ idempotencyKey: 'none' }),
-  body: z.strictObject({ refreshToken: z.string().min(1).max(512) }).meta({ id: 'RefreshCredential' }),
+  body: z.strictObject(refreshCredentialShape).meta({ id: 'RefreshCredential' }),
   status: 200,
   answer: sessionSchema,
-  errors: ['refresh_token_invalid', 'refresh_token_reused', 'misdirected'],
+  errors: ['refresh_token_invalid', 'refresh_token_reused', 'refresh_proof_invalid', 'misdirected'],
 })

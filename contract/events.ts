@@ -67,6 +67,12 @@ export const events = {
     aggregate: 'player:{playerId}',
     data: z.object({ playerId: playerIdSchema }),
   }),
+  'perigee.player.merged.v1': defineEvent({
+    description:
+      'Two accounts of one person became one. `playerId` is no more: what is kept of it belongs to `mergedInto` from now on. What it had in its wallet has moved, with events of both wallets.',
+    aggregate: 'player:{playerId}',
+    data: z.object({ playerId: playerIdSchema, mergedInto: playerIdSchema }),
+  }),
   'perigee.wallet.changed.v1': defineEvent({
     description:
       'A wallet transaction took effect. `changes` is what it granted (above zero) and spent (below); `balances` is every declared currency after it.',

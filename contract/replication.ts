@@ -72,6 +72,8 @@ export const directoryQuestionSchema = z.discriminatedUnion('ask', [
     credentialHash: z.string(),
     playerId: playerIdSchema,
   }),
+  /** All that were the one player's are to be the other's. Answered with how many were. */
+  z.strictObject({ ask: z.literal('move'), from: playerIdSchema, to: playerIdSchema }),
 ])
 export type DirectoryQuestion = z.infer<typeof directoryQuestionSchema>
 
@@ -82,3 +84,7 @@ export const directoryAnswerSchema = z.object({
   createdAt: timeSchema,
 })
 export type DirectoryAnswer = z.infer<typeof directoryAnswerSchema>
+
+/** How many credentials a move has moved; 0 when it was made before. */
+export const directoryMovedSchema = z.object({ moved: z.int().nonnegative() })
+export type DirectoryMoved = z.infer<typeof directoryMovedSchema>

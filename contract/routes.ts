@@ -7,6 +7,7 @@ import {
   signInWithGoogle,
 } from './auth.ts'
 import { changePassword, linkApple, linkCustom, linkDevice, linkEmail, linkGoogle, listLinks, unlink } from './links.ts'
+import { mergeAccounts } from './merge.ts'
 import { banPlayer, deletePlayer, getPlayerRecord, unbanPlayer } from './moderation.ts'
 import { createOperatorSession, endOperatorSession, getOperator, listAuditLog } from './operators.ts'
 import { getDocs, getDocsFile, getErrorPage, getEventSchemas, getJwks, getOpenApi } from './platform.ts'
@@ -23,6 +24,7 @@ export const routes = {
   ...{ signInWithDevice, signInWithEmail, signInWithGoogle, signInWithApple, signInWithCustom, refreshSession, logOut },
   ...{ listLinks, linkDevice, linkEmail, linkGoogle, linkApple, linkCustom, unlink, changePassword },
   ...{ listOwnSessions, endOwnSession },
+  ...{ mergeAccounts },
   ...{ getOwnProfile, updateOwnProfile, deleteOwnAccount, getProfile },
   ...{ getPlayerRecord, deletePlayer, banPlayer, unbanPlayer },
   ...{ getWallet, createWalletTransaction, createWalletTransactions },

@@ -14,6 +14,8 @@ const sessionEntrySchema = z
     lastUsedAt: timeSchema,
     /** Whether the call itself was made in this session. */
     current: z.boolean(),
+    /** Whether each refresh has to be signed with a key of the device. */
+    bound: z.boolean(),
   })
   .meta({ id: 'SessionEntry' })
 

@@ -1,15 +1,25 @@
 import { type Cell, cellOf, newId, type PlayerId, type SessionId } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
-import { type DirectoryAnswer, type DirectoryQuestion, directoryAnswerSchema } from '#contract/replication.ts'
-import type { Database } from '#db/client.ts'
+import {
+  type DirectoryAnswer,
+  type DirectoryMoved,
+  type DirectoryQuestion,
+  directoryAnswerSchema,
+  directoryMovedSchema,
+} from '#contract/replication.ts'
+import type { Database, Tx } from '#db/client.ts'
 import {
   type Credential,
+  type CredentialRow,
   claimCredential,
   type EventOrigin,
   findHolding,
   followCredential,
   type Holding,
+  moveCopies,
+  moveCredentials,
   releaseCredential,
+  tellCredentials,
 } from '#db/credentials.ts'
 import type { Claim } from '#db/sign-in.ts'
 import type { Neighbours } from './config.ts'
@@ -38,7 +48,17 @@ export type Directory = {
    * other has claimed it by the time that this answers, perhaps for a player who was to be made before.
    */
   place(credential: Credential, playerId: PlayerId, origin: Origin): Promise<{ playerId: PlayerId; claim: Claim }>
+  /**
+   * Within the transaction that makes one player of two: all that signs in the one signs in the other, in this cell from its
+   * commit on. In the control cell that is all there is to do; any other tells it afterwards, by `move`.
+   */
+  moveIn(tx: Tx, players: MovedPlayers, origin: Pick<Origin, 'now' | 'traceparent'>): Promise<void>
+  /** The same in the control cell, which tells all others. Called again it changes nothing. */
+  move(players: MovedPlayers, origin: Origin): Promise<void>
 }
+
+/** Two players of one cell, of whom the one is to be no more. */
+export type MovedPlayers = { readonly from: PlayerId; readonly to: PlayerId }
 
 export type DirectoryOptions = {
   readonly cell: Cell
@@ -50,7 +70,15 @@ export type DirectoryOptions = {
 export const createDirectory = (options: DirectoryOptions): Directory =>
   options.cell === options.neighbours.control ? directoryOfControl(options) : directoryOfFollower(options)
 
-const directoryOfControl = ({ cell, neighbours, database }: DirectoryOptions): Directory => ({
+const directoryOfControl = (options: DirectoryOptions): Directory => ({
+  ...holdingsOfControl(options),
+  moveIn: async (tx, players, origin) => void (await moveAll(options, tx, { players, origin })),
+  move: async (players, origin) => {
+    await options.database.db.transaction((tx) => moveAll(options, tx, { players, origin }))
+  },
+})
+
+const holdingsOfControl = ({ cell, neighbours, database }: DirectoryOptions): Omit<Directory, 'move' | 'moveIn'> => ({
   find: async (credential) => (await findHolding(database, credential))?.playerId ?? undefined,
   claim: async (credential, playerId, origin) =>
     ownerOf(await claim(database, credential, { playerId, origin: eventOf(cell, origin) })),
@@ -66,7 +94,7 @@ const directoryOfControl = ({ cell, neighbours, database }: DirectoryOptions): D
 
 const directoryOfFollower = ({ neighbours: { control }, database, peers }: DirectoryOptions): Directory => {
   /** What the control cell says, which this one knows from then on. */
-  const ask = async (question: DirectoryQuestion, origin: Origin): Promise<Holding> => {
+  const ask = async (question: HoldingQuestion, origin: Origin): Promise<Holding> => {
     const answer = directoryAnswerSchema.parse(await peers.ask(control, directoryPath, question, origin))
     const holding = { ...answer, createdAt: new Date(answer.createdAt) }
     const { provider, credentialHash } = question
@@ -84,19 +112,43 @@ const directoryOfFollower = ({ neighbours: { control }, database, peers }: Direc
       const holding = await ask({ ask: 'claim', ...bare(credential), playerId }, origin)
       return { playerId: ownerOf(holding), claim: { by: 'follower', version: holding.version } }
     },
+    moveIn: (tx, players) => moveCopies(tx, players),
+    move: async (players, origin) => {
+      directoryMovedSchema.parse(await peers.ask(control, directoryPath, { ask: 'move', ...players }, origin))
+    },
   }
 }
 
 /** What of a credential is another cell's business. Callers have more of it in hand, such as what a password is checked against. */
 const bare = ({ provider, credentialHash }: Credential): Credential => ({ provider, credentialHash })
+/** A question about one credential. */
+type HoldingQuestion = Exclude<DirectoryQuestion, { readonly ask: 'move' }>
+
+/** In the control cell: moves all that signs a player in, and tells the other cells, if there are any. */
+const moveAll = async (
+  { cell, neighbours }: DirectoryOptions,
+  tx: Tx,
+  { players, origin }: { readonly players: MovedPlayers; readonly origin: Pick<Origin, 'now' | 'traceparent'> },
+): Promise<readonly CredentialRow[]> => {
+  const moved = await moveCredentials(tx, { ...players, now: origin.now })
+  if (neighbours.others.size > 0) await tellCredentials(tx, moved, { cell, now: origin.now })
+  return moved
+}
 
 /** The control cell's answer to another cell. @throws Fault `misdirected` in any other */
 export const answerDirectory = async (
-  { cell, neighbours: { control }, database }: DirectoryOptions,
+  options: DirectoryOptions,
   question: DirectoryQuestion,
   origin: Pick<Origin, 'now' | 'traceparent'>,
-): Promise<DirectoryAnswer> => {
+): Promise<DirectoryAnswer | DirectoryMoved> => {
+  const { cell, neighbours, database } = options
+  const { control } = neighbours
   if (cell !== control) throw new Fault('misdirected', { extras: { cell: control } })
+  if (question.ask === 'move') {
+    const { from, to } = question
+    const moved = await database.db.transaction((tx) => moveAll(options, tx, { players: { from, to }, origin }))
+    return { moved: moved.length }
+  }
   const { provider, credentialHash } = question
   const holding = await answer(database, { provider, credentialHash }, { question, origin: eventOf(cell, origin) })
   const { playerId, version, createdAt } = holding ?? { playerId: null, version: 0, createdAt: origin.now }
@@ -106,7 +158,7 @@ export const answerDirectory = async (
 const answer = (
   database: Database,
   credential: Credential,
-  { question, origin }: { readonly question: DirectoryQuestion; readonly origin: EventOrigin },
+  { question, origin }: { readonly question: HoldingQuestion; readonly origin: EventOrigin },
 ): Promise<Holding | undefined> => {
   switch (question.ask) {
     case 'find':

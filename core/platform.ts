@@ -22,6 +22,7 @@ import { createInvalidator } from './invalidate.ts'
 import { createKnownNetworks } from './known-networks.ts'
 import { createLimiter } from './limiter.ts'
 import { moderationRoutes } from './moderation/routes.ts'
+import { createCredentialMover } from './move-credentials.ts'
 import { operatorRoutes } from './operators/routes.ts'
 import { createPeers } from './peers.ts'
 import { playerRoutes } from './players/routes.ts'
@@ -89,7 +90,12 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const follower = createFollower(database)
   const subscribers = [
     ...subscribersOf(config, adapters, {
-      events: [invalidator.consumer],
+      events: [
+        invalidator.consumer,
+        ...(follows(cell, neighbours)
+          ? [createCredentialMover({ cell, db, neighbours, directory, peers, clock })]
+          : []),
+      ],
       replication: follows(cell, neighbours) ? [follower] : [],
     }),
     ...(config.EVENT_BUS === 'direct' ? handOver({ peers, neighbours, prefix: prefixOf(config), clock }) : []),

@@ -139,6 +139,31 @@ export const followCredential = async (
     })
 }
 
+/**
+ * In the control cell: makes all credentials of one player another's, and answers with them as they are now; none when that
+ * was done before. By the index on the player.
+ */
+export const moveCredentials = (
+  tx: Tx,
+  { from, to, now }: { readonly from: PlayerId; readonly to: PlayerId; readonly now: Date },
+): Promise<CredentialRow[]> =>
+  tx
+    .update(credentials)
+    .set({ playerId: to, version: sql`greatest(${credentials.version} + 1, ${now.getTime()}::bigint)` })
+    .where(eq(credentials.playerId, from))
+    .returning()
+
+/**
+ * In a cell that follows: the same in its own copy, before the control cell has heard. The versions stay, so that whatever the
+ * control cell says next of a credential counts, and what it had said before does not.
+ */
+export const moveCopies = async (
+  tx: Tx,
+  { from, to }: { readonly from: PlayerId; readonly to: PlayerId },
+): Promise<void> => {
+  await tx.update(credentials).set({ playerId: to }).where(eq(credentials.playerId, from))
+}
+
 /** A credential of a player's, and whether it signs them in: an address without a password does not. */
 export type LinkRow = CredentialRow & { readonly isUsable: boolean }
 

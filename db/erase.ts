@@ -1,34 +1,19 @@
 import { and, asc, eq, isNotNull, isNull, lte, sql } from 'drizzle-orm'
 import { cellOf, idsOfMoment, type PlayerId } from '#contract/ids.ts'
 import type { Db, Tx } from './client.ts'
-import { type PlayerRow, players } from './players.ts'
+import { entombPlayer, noName, type PlayerRow, players } from './players.ts'
 import { sessions } from './sessions.ts'
-
-/** Where a name has to stand and there is none any more; nobody is shown it. */
-const noName = 'Deleted player'
 
 /**
  * Takes away what is known of a player whose row is locked, and leaves a tombstone. Answers with the version that their row
  * reached.
- *
- * `delete_at` stays until their credentials are released: by its index the work that is left is found.
  */
 export const erasePlayer = async (tx: Tx, { playerId, createdAt }: PlayerRow, now: Date): Promise<number> => {
-  const [row] = await tx
-    .update(players)
-    .set({
-      ...{ displayName: noName, avatarUrl: null, country: null, language: null, timeZone: null, metadata: {} },
-      ...{ bannedUntil: null, banReason: null, deletedAt: now, updatedAt: now },
-      deleteAt: sql`coalesce(${players.deleteAt}, ${now.toISOString()}::timestamptz)`,
-      version: sql`greatest(${players.version} + 1, ${now.getTime()})`,
-    })
-    .where(eq(players.playerId, playerId))
-    .returning({ version: players.version })
-  if (!row) throw new Error('a player whose row was locked is gone')
+  const version = await entombPlayer(tx, { playerId, mergedInto: null, now })
   await tx.delete(sessions).where(eq(sessions.playerId, playerId))
   await forget(tx, playerId)
   await forgetEvents(tx, playerId, createdAt)
-  return row.version
+  return version
 }
 
 /**

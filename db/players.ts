@@ -1,4 +1,4 @@
-import { and, eq, isNull, sql } from 'drizzle-orm'
+import { and, eq, inArray, isNull, sql } from 'drizzle-orm'
 import { bigint, check, index, integer, json, pgTable, text } from 'drizzle-orm/pg-core'
 import type { PlayerId } from '#contract/ids.ts'
 import type { Db, Tx } from './client.ts'
@@ -80,4 +80,66 @@ export const changeStanding = async (
     .returning({ version: players.version })
   if (!row) throw new Error('a player whose standing is to change does not exist')
   return row.version
+}
+
+/**
+ * Rows of players by their ids, locked until the transaction ends, in the order of ids as every write of several players
+ * takes them; whoever never was is missing.
+ */
+export const lockPlayers = async (tx: Tx, playerIds: readonly PlayerId[]): Promise<Map<PlayerId, PlayerRow>> => {
+  const rows = await tx
+    .select()
+    .from(players)
+    .where(inArray(players.playerId, [...playerIds]))
+    .orderBy(players.playerId)
+    .for('no key update')
+  return new Map(rows.map((row) => [row.playerId, row]))
+}
+
+/** What stands where there was a name; nobody is shown it. */
+export const noName = 'Deleted player'
+
+/**
+ * Makes of a player's row what is left of one who is no more: nothing personal, whom they became, if anybody (in the metadata,
+ * which nobody is shown any more), and a version that goes on, which is answered. Of who became nobody `delete_at` stays until
+ * their credentials are released: by its index the work that is left is found. Sessions and wallet are not looked at.
+ */
+export const entombPlayer = async (
+  tx: Tx,
+  {
+    playerId,
+    mergedInto,
+    now,
+  }: { readonly playerId: PlayerId; readonly mergedInto: PlayerId | null; readonly now: Date },
+): Promise<number> => {
+  const [row] = await tx
+    .update(players)
+    .set({
+      ...{ displayName: noName, avatarUrl: null, country: null, language: null, timeZone: null },
+      ...{ bannedUntil: null, banReason: null, deletedAt: now, updatedAt: now },
+      metadata: mergedInto === null ? {} : { mergedInto },
+      deleteAt: mergedInto === null ? sql`coalesce(${players.deleteAt}, ${now.toISOString()}::timestamptz)` : null,
+      version: sql`greatest(${players.version} + 1, ${now.getTime()}::bigint)`,
+    })
+    .where(eq(players.playerId, playerId))
+    .returning({ version: players.version })
+  if (!row) throw new Error('a player who is to be no more never was')
+  return row.version
+}
+
+/**
+ * Whom a player has become, over however many merges, each by the primary key; undefined where that is nobody any more, or
+ * nothing has become of them. No merge leads back: who is no more is merged into by nobody.
+ */
+export const findSuccessor = async (db: Db, playerId: PlayerId): Promise<PlayerId | undefined> => {
+  const rows = await db.execute<{ playerId: PlayerId }>(sql`
+    with recursive became as (
+      select player_id, deleted_at, metadata->>'mergedInto' as next from players
+      where player_id = ${playerId} and deleted_at is not null
+      union all
+      select p.player_id, p.deleted_at, p.metadata->>'mergedInto' from became join players p on p.player_id = became.next
+      where became.deleted_at is not null
+    )
+    select player_id as "playerId" from became where deleted_at is null`)
+  return rows[0]?.playerId
 }

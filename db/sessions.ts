@@ -95,6 +95,21 @@ export const rotateNewest = async (
   return row
 }
 
+/** Whose a session is, whether it stands or not, by the primary key; undefined when there is none. */
+export const findSessionOwner = async (db: Db, sessionId: SessionId): Promise<PlayerId | undefined> => {
+  const [row] = await db.select({ playerId: sessions.playerId }).from(sessions).where(eq(sessions.sessionId, sessionId))
+  return row?.playerId
+}
+
+/** The key that a session is bound to, by the primary key; undefined where there is none, or no such session. */
+export const findDeviceKey = async (db: Db, sessionId: SessionId): Promise<DeviceKey | undefined> => {
+  const [row] = await db
+    .select({ deviceKey: sessions.deviceKey })
+    .from(sessions)
+    .where(eq(sessions.sessionId, sessionId))
+  return row?.deviceKey ?? undefined
+}
+
 /** A player's sessions that still stand, by the index on the player; the latest first, at most `limit`. */
 export const listLiveSessions = async (
   db: Db,

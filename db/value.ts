@@ -1,4 +1,8 @@
+import { and, eq, gt, inArray, sql } from 'drizzle-orm'
+import type { PlayerId, TransactionId } from '#contract/ids.ts'
+import type { Tx } from './client.ts'
 import { quoted, refusal, setStatement } from './set-statement.ts'
+import { walletEntries, wallets, walletTransactions } from './wallet.ts'
 
 /** What `moveStatement` takes as the input of one command; its aggregate is the player's id. */
 export type MoveInput = {
@@ -25,7 +29,7 @@ const refusalBody = `
   end`
 
 /**
- * Moves value for a set of commands, at most one a player: the only statement that changes a balance.
+ * Moves value for a set of commands, at most one a player. Nothing but this and `writeBalances` changes a balance.
  *
  * A command happens whole or not at all. It is refused, in the order of its changes, for a currency that is not declared, a
  * balance that would fall below zero, or a grant that would pass the cap. The ledger, its unique reference, the answer and
@@ -92,3 +96,68 @@ export const moveStatement = setStatement({
   )`,
   guard: 'u',
 })
+
+export type WalletRow = typeof wallets.$inferSelect
+
+/** Wallets by their players, locked until the transaction ends, in the order of ids; who has none, or a closed one, is missing. */
+export const lockWallets = async (tx: Tx, playerIds: readonly PlayerId[]): Promise<Map<PlayerId, WalletRow>> => {
+  const rows = await tx
+    .select()
+    .from(wallets)
+    .where(and(inArray(wallets.playerId, [...playerIds]), gt(wallets.version, 0)))
+    .orderBy(wallets.playerId)
+    .for('no key update')
+  return new Map(rows.map((row) => [row.playerId, row]))
+}
+
+/** One side of a transfer between two wallets. */
+export type Leg = {
+  readonly playerId: PlayerId
+  readonly transactionId: TransactionId
+  readonly principal: string
+  /** The transaction of the other side: the two name each other. */
+  readonly reference: TransactionId
+  readonly reason: string
+  /** As `moveStatement` answers. */
+  readonly answer: string
+  readonly now: Date
+  readonly entries: readonly { readonly currency: string; readonly amount: number; readonly balanceAfter: number }[]
+}
+
+/** Writes the sides of a transfer into the ledger. Their wallets are locked, and are written by `writeBalances`. */
+export const writeLegs = async (tx: Tx, legs: readonly Leg[]): Promise<void> => {
+  // No fingerprint: there is no request that one of these would be the answer to again.
+  await tx
+    .insert(walletTransactions)
+    .values(legs.map(({ entries, now, ...leg }) => ({ ...leg, fingerprint: '', createdAt: now })))
+  await tx
+    .insert(walletEntries)
+    .values(
+      legs.flatMap(({ entries, playerId, transactionId }) =>
+        entries.map((entry) => ({ playerId, transactionId, ...entry })),
+      ),
+    )
+}
+
+/**
+ * Writes what a locked wallet holds, and answers with the version that it reached. A wallet that is closed keeps that number
+ * below zero, in the row that every change of it locks: a grant that has waited for this finds it closed.
+ */
+export const writeBalances = async (
+  tx: Tx,
+  {
+    playerId,
+    balances,
+    closes,
+    now,
+  }: Pick<WalletRow, 'playerId' | 'balances'> & { readonly closes: boolean; readonly now: Date },
+): Promise<number> => {
+  const reached = sql`greatest(${wallets.version} + 1, ${now.getTime()}::bigint)`
+  const [row] = await tx
+    .update(wallets)
+    .set({ balances, version: closes ? sql`-${reached}` : reached })
+    .where(eq(wallets.playerId, playerId))
+    .returning({ version: wallets.version })
+  if (!row) throw new Error('a wallet that was locked is gone')
+  return Math.abs(row.version)
+}

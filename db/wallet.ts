@@ -30,7 +30,7 @@ export const wallets = pgTable(
       .references(() => players.playerId),
     /** Currency -> amount; an absent currency is 0. */
     balances: jsonb('balances').$type<Record<string, number>>().notNull(),
-    /** Below zero once the player was erased: the balances are still the sum of the ledger, and nothing moves them again. */
+    /** Below zero once the player is no more: the balances are still the sum of the ledger, and nothing moves them again. */
     version: bigint('version', { mode: 'number' }).notNull(),
   },
   (table) => [check('wallets_not_negative', sql`not jsonb_path_exists(${table.balances}, '$.* ? (@ < 0)')`)],

@@ -12,7 +12,7 @@ const answer = z.union([
     retryAfterSeconds: z.int().positive().optional(),
   }),
 ])
-const action = z.enum(['use', 'use-stored', 'retry', 'refresh', 'sign-in', 'fail'])
+const action = z.enum(['use', 'use-stored', 'retry', 'refresh', 'prove', 'sign-in', 'fail'])
 const schema = z.strictObject({
   actions: z.record(action, z.string()),
   vectors: z.array(
@@ -38,13 +38,16 @@ test('a client is told what to do about every code, in the status that it comes 
     if (isErrorCode(code)) expect([code, status]).toEqual([code, errors[code].status])
 })
 
-test('what the table calls retryable is retried, and nothing else is but by a new token', () => {
-  const wanted = (code: ErrorCode) => {
+test('what the table calls retryable is retried, and nothing else is but by a new token or proof', () => {
+  const wanted = (call: string, code: ErrorCode) => {
     if (code === 'token_expired' || code === 'token_invalid') return 'refresh'
-    if (code.startsWith('refresh_token_')) return 'sign-in'
+    // A merge shows another account's token: what is wrong with that ends no session of the caller's.
+    if (call === 'refresh' && code === 'refresh_proof_invalid') return 'prove'
+    if (call === 'refresh' && code.startsWith('refresh_token_')) return 'sign-in'
     return errors[code].retryable ? 'retry' : 'fail'
   }
-  for (const { code, action } of told) if (isErrorCode(code)) expect([code, action]).toEqual([code, wanted(code)])
+  for (const { call, code, action } of told)
+    if (isErrorCode(code)) expect([code, action]).toEqual([code, wanted(call, code)])
 })
 
 test('no network error and no 5xx ends a session, and only the refresh itself can', () => {

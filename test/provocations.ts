@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import { parseNamedKeys } from '#contract/edge-request.ts'
 import { type ErrorCode, errors } from '#contract/errors.ts'
-import { newId } from '#contract/ids.ts'
+import { cellSchema, newId, type PlayerId } from '#contract/ids.ts'
 import { createApiKey } from '#core/api-keys.ts'
+import { encodeToken, firstToken } from '#core/auth/refresh-token.ts'
+import { createSecrets } from '#core/secrets.ts'
 import { checkedFetch } from './checked-fetch.ts'
+import { makeDevice } from './device.ts'
 import { cell, eventually, forbiddenName } from './harness.ts'
 import type { Stage } from './stage.ts'
 import { addressOf, type Call, requestOf, validCall, withBody, withHeaders } from './valid-call.ts'
@@ -168,6 +172,14 @@ const asDeletedPlayer: Provocation = async (stage, call) => {
   return send(stage.world.edgeUrl, withHeaders(call, { authorization: `Bearer ${accessToken}` }))
 }
 
+/** A merge with an account that something was done to while its session stood. */
+const withOther = (harm: (sql: Stage['world']['sql'], playerId: PlayerId) => PromiseLike<unknown>): Provocation =>
+  instead(async ({ world }) => {
+    const { playerId, refreshToken } = await world.signIn()
+    await harm(world.sql, playerId)
+    return { body: { refreshToken } }
+  })
+
 /** What a code takes on one route; goes before `byCode`. */
 export const byRoute: Readonly<Record<string, Provocation>> = {
   'signInWithDevice not_found': instead(() => ({ body: { deviceId: randomUUID(), create: false } })),
@@ -222,6 +234,11 @@ export const byRoute: Readonly<Record<string, Provocation>> = {
       where session_id = ${sessionId}`
     return { body: { refreshToken } }
   }),
+  'refreshSession refresh_proof_invalid': instead(async ({ world }) => {
+    const { deviceKey } = makeDevice()
+    const { body } = await world.client().signInWithDevice({ body: { deviceId: randomUUID(), deviceKey } })
+    return { body: { refreshToken: body.refreshToken } }
+  }),
   'getOwnProfile not_found': asDeletedPlayer,
   'getWallet not_found': asDeletedPlayer,
   'getProfile not_found': onUnknownPlayer,
@@ -236,6 +253,39 @@ export const byRoute: Readonly<Record<string, Provocation>> = {
   }),
   // Its own caller's, and no other's, is there to be ended.
   'endOwnSession not_found': instead(({ spares }) => ({ params: { sessionId: spares.next().sessionId } })),
+  'mergeAccounts refresh_token_invalid': instead(() => ({ body: { refreshToken: 'rt.guessed' } })),
+  'mergeAccounts refresh_proof_invalid': instead(async ({ world }) => {
+    const { deviceKey } = makeDevice()
+    const { body } = await world.client().signInWithDevice({ body: { deviceId: randomUUID(), deviceKey } })
+    return { body: { refreshToken: body.refreshToken } }
+  }),
+  'mergeAccounts player_banned': withOther(
+    (sql, playerId) =>
+      sql`update players set banned_until = now() + interval '1 day', ban_reason = 'test' where player_id = ${playerId}`,
+  ),
+  'mergeAccounts deletion_pending': withOther(
+    (sql, playerId) => sql`update players set delete_at = now() + interval '1 day' where player_id = ${playerId}`,
+  ),
+  'mergeAccounts balance_cap_exceeded': async (stage, call) => {
+    const one = await stage.world.signIn()
+    const other = await stage.world.signIn()
+    const server = stage.world.client({ bearer: stage.world.keys.server })
+    for (const { playerId } of [one, other])
+      await server.createWalletTransaction({
+        params: { playerId },
+        body: { changes: [{ currency: 'gems', amount: 600_000 }], reason: 'test' },
+      })
+    const { refreshToken } = other
+    return send(
+      stage.world.edgeUrl,
+      validCall(stage, call.name, { body: { refreshToken }, accessToken: one.accessToken }),
+    )
+  },
+  'mergeAccounts merge_across_cells': instead(({ world }) => {
+    const secrets = createSecrets(parseNamedKeys(world.secrets.masterKeys))
+    const elsewhere = newId('session', cellSchema.parse('us1'), Date.now())
+    return { body: { refreshToken: encodeToken(secrets, firstToken(secrets, elsewhere)) } }
+  }),
   'createOperatorSession credential_invalid': instead(({ spares }) => {
     const { secret, code } = spares.nextOperator()
     return { body: { secret, code: code(3) } }

@@ -7,6 +7,7 @@ import { createSignerSource } from '#core/signing-keys.ts'
 import { credentials, passwords } from '#db/credentials.ts'
 import { players } from '#db/players.ts'
 import { sessions } from '#db/sessions.ts'
+import { wallets } from '#db/wallet.ts'
 import { cell, type World } from './harness.ts'
 import { makeSpareOperators, type SpareOperator } from './spare-operators.ts'
 
@@ -68,6 +69,7 @@ const makeBatch = async ({ database: { db }, secrets: keys, edgeUrl }: World, co
   await db
     .insert(players)
     .values(made.map(({ playerId }) => ({ ...of, playerId, displayName: 'Ada', version: 1, updatedAt: now })))
+  await db.insert(wallets).values(made.map(({ playerId }) => ({ playerId, balances: {}, version: 1 })))
   await db.insert(sessions).values(
     made.map(({ playerId, session: { sessionId, tokenHash, expiresAt } }) => ({
       ...of,

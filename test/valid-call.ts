@@ -64,6 +64,7 @@ const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
   banPlayer: (cast) => ({ params: spareParams(cast), body: { reason: 'test' } }),
   unbanPlayer: (cast) => ({ params: spareParams(cast) }),
   deletePlayer: (cast) => ({ params: spareParams(cast) }),
+  mergeAccounts: (cast) => ({ body: { refreshToken: sparesOf(cast).next().refreshToken } }),
   createOperatorSession: (cast) => ({ body: credentialOf(sparesOf(cast).nextOperator()) }),
   endOperatorSession: (cast) => ({ accessToken: sparesOf(cast).nextOperator().key }),
   getDocsFile: () => ({ params: { file: 'swagger-ui.css' } }),

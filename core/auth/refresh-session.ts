@@ -6,6 +6,7 @@ import { requireHome } from '#core/directory.ts'
 import { endSession } from '#core/revocation.ts'
 import type { Tx } from '#db/client.ts'
 import { lockSession, rotateNewest, rotateSession } from '#db/sessions.ts'
+import { requireProof } from './device-proof.ts'
 import { parseToken, type RefreshToken, successorOf, tokenHash } from './refresh-token.ts'
 import { type SessionIssuer, sessionLifeMs } from './session-issuer.ts'
 import type { SignIn } from './sign-in.ts'
@@ -19,7 +20,7 @@ type Decision =
   | {
       readonly kind: 'issue'
       readonly token: RefreshToken
-      readonly session: NonNullable<Awaited<ReturnType<typeof lockSession>>>
+      readonly session: LockedSession
     }
   | { readonly kind: 'invalid' }
   | { readonly kind: 'reused' }
@@ -32,18 +33,20 @@ type Decision =
  * never the newest, is decided with the session locked.
  *
  * @throws Fault `refresh_token_invalid` for what was never issued, or a session that has ended; `refresh_token_reused`;
- * `misdirected` when another cell has the session
+ * `refresh_proof_invalid` for a session that is bound to a device's key; `misdirected` when another cell has the session
  */
 export const refreshSession = async (
   { issuer, database }: Pick<SignIn, 'issuer' | 'database'>,
   ctx: Context,
-  { refreshToken }: InputOf<typeof route>['body'],
+  { refreshToken, proof }: InputOf<typeof route>['body'],
 ): Promise<Session> => {
   const token = parseToken(issuer.secrets, refreshToken)
   if (!token) throw new Fault('refresh_token_invalid')
   requireHome(ctx.cell, token.sessionId)
 
   const { now } = ctx
+  // Before anything else: who has the token alone neither refreshes with it nor ends the session by reusing it.
+  if (token.bound) await requireProof(ctx.db, token, { refreshToken, proof, now })
   const successor = successorOf(issuer.secrets, token)
   const expiresAt = new Date(now.getTime() + sessionLifeMs)
   const change = { from: tokenHash(token), to: tokenHash(successor), now, expiresAt, graceMs }
@@ -63,22 +66,14 @@ const decide = async (
   { token, now }: { token: RefreshToken; now: Date },
 ): Promise<Decision> => {
   const session = await lockSession(tx, token.sessionId)
-  const ended = !session || session.revokedAt || session.expiresAt <= now || session.epoch !== session.playerEpoch
-  if (ended) return { kind: 'invalid' }
+  if (!session) return { kind: 'invalid' }
+  const kind = judge(secrets, { token, session, now })
+  if (kind === 'reused') await endSession(tx, { sessionId: session.sessionId, now })
+  if (kind !== 'good') return { kind }
 
   const nowMs = now.getTime()
-  const behind = session.generation - token.generation
-  if (behind < 0) return { kind: 'invalid' }
-  // The successor of a token `behind` steps back was first used `usedAtMs[behind - 2]`; that of the last but one, not yet.
-  const successorUsedAt = session.usedAtMs[behind - 2] ?? Number.NEGATIVE_INFINITY
-  if (behind >= 2 && nowMs >= successorUsedAt + graceMs) {
-    await endSession(tx, { sessionId: session.sessionId, now })
-    return { kind: 'reused' }
-  }
-  if (!leadsTo(secrets, token, session)) return { kind: 'invalid' }
-
   const successor = successorOf(secrets, token)
-  if (behind === 0) {
+  if (token.generation === session.generation) {
     await rotateSession(tx, session.sessionId, {
       generation: successor.generation,
       tokenHash: tokenHash(successor),
@@ -87,6 +82,22 @@ const decide = async (
     })
   }
   return { kind: 'issue', token: successor, session }
+}
+
+type LockedSession = NonNullable<Awaited<ReturnType<typeof lockSession>>>
+
+/** What a token is worth: `good` for its successor, `reused` too late, or nothing, be it that its session has ended. */
+export const judge = (
+  secrets: SessionIssuer['secrets'],
+  { token, session, now }: { readonly token: RefreshToken; readonly session: LockedSession; readonly now: Date },
+): 'good' | 'invalid' | 'reused' => {
+  if (session.revokedAt || session.expiresAt <= now || session.epoch !== session.playerEpoch) return 'invalid'
+  const behind = session.generation - token.generation
+  if (behind < 0) return 'invalid'
+  // The successor of a token `behind` steps back was first used `usedAtMs[behind - 2]`; that of the last but one, not yet.
+  const successorUsedAt = session.usedAtMs[behind - 2] ?? Number.NEGATIVE_INFINITY
+  if (behind >= 2 && now.getTime() >= successorUsedAt + graceMs) return 'reused'
+  return leadsTo(secrets, token, session) ? 'good' : 'invalid'
 }
 
 /** Whether the chain that goes on from a token reaches the newest one of its session. */

@@ -1,11 +1,13 @@
 import * as contract from '#contract/auth.ts'
 import * as links from '#contract/links.ts'
-import { answers, type Handler } from '#core/handler.ts'
+import { mergeAccounts as mergeRoute } from '#contract/merge.ts'
+import { answers, type Handler, writes } from '#core/handler.ts'
 import { changePassword } from './change-password.ts'
 import { linkDevice } from './link-device.ts'
 import { linkEmail } from './link-email.ts'
 import { linkIdToken } from './link-id-token.ts'
 import { listLinks } from './list-links.ts'
+import { mergeAccounts } from './merge-accounts.ts'
 import { refreshSession } from './refresh-session.ts'
 import type { SignIn } from './sign-in.ts'
 import { signInWithDevice } from './sign-in-with-device.ts'
@@ -30,4 +32,5 @@ export const authRoutes = (signIn: SignIn): Handler[] => [
   answers(links.unlink, (ctx, input) => unlink(signIn, ctx, input)),
   answers(links.changePassword, (ctx, { body }) => changePassword(signIn, ctx, body)),
   answers(contract.refreshSession, (ctx, { body }) => refreshSession(signIn, ctx, body)),
+  writes(mergeRoute, (tx, ctx, { body }) => mergeAccounts(signIn, tx, { ctx, body })),
 ]

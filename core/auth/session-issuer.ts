@@ -3,6 +3,7 @@ import { type Cell, newId, type PlayerId, type SessionId } from '#contract/ids.t
 import { accessLifeMs } from '#core/revocation.ts'
 import type { Secrets } from '#core/secrets.ts'
 import type { Signer } from '#core/signing-keys.ts'
+import type { DeviceKey } from '#db/sessions.ts'
 import type { FirstSession } from '#db/sign-in.ts'
 import { signToken } from './access-token.ts'
 import { encodeToken, firstToken, type RefreshToken, tokenHash } from './refresh-token.ts'
@@ -15,8 +16,8 @@ export type SessionOwner = { readonly playerId: PlayerId; readonly epoch: number
 
 export type SessionIssuer = {
   readonly secrets: Secrets
-  /** A session that is to begin, with the first token of its chain; stores nothing. */
-  first(now: Date): { readonly session: FirstSession; readonly token: RefreshToken }
+  /** A session that is to begin, bound to a device's key where there is one, with the first token of its chain; stores nothing. */
+  first(now: Date, deviceKey?: DeviceKey): { readonly session: FirstSession; readonly token: RefreshToken }
   /** A new access token beside the given refresh token; stores nothing. */
   issue(owner: SessionOwner & { readonly sessionId: SessionId }, token: RefreshToken): Promise<Session>
 }
@@ -29,11 +30,11 @@ export const createSessionIssuer = (options: {
 }): SessionIssuer => {
   const { cell, issuer, secrets } = options
 
-  const first: SessionIssuer['first'] = (now) => {
+  const first: SessionIssuer['first'] = (now, deviceKey) => {
     const sessionId = newId('session', cell, now.getTime())
-    const token = firstToken(secrets, sessionId)
+    const token = firstToken(secrets, sessionId, deviceKey !== undefined)
     const expiresAt = new Date(now.getTime() + sessionLifeMs)
-    return { session: { sessionId, tokenHash: tokenHash(token), now, expiresAt, deviceKey: null }, token }
+    return { session: { sessionId, tokenHash: tokenHash(token), now, expiresAt, deviceKey: deviceKey ?? null }, token }
   }
 
   const issue: SessionIssuer['issue'] = async ({ playerId, sessionId, epoch, now }, token) => {

@@ -9,7 +9,8 @@ import { ownProfileOf } from '#core/profile.ts'
 import type { NewEvent } from '#core/write.ts'
 import type { Database } from '#db/client.ts'
 import type { Credential } from '#db/credentials.ts'
-import type { PlayerRow } from '#db/players.ts'
+import { findSuccessor, type PlayerRow } from '#db/players.ts'
+import type { DeviceKey } from '#db/sessions.ts'
 import {
   type FirstSession,
   type ProvenCredential,
@@ -39,6 +40,8 @@ export type SignInOptions = {
   readonly displayName?: string | undefined
   /** Whether a deletion that was asked for is taken back. */
   readonly restore: boolean
+  /** What the session is to be bound to; refreshes then need a proof by it. */
+  readonly deviceKey?: DeviceKey | undefined
 }
 
 /**
@@ -74,7 +77,7 @@ export const trySignIn = async (
   options: SignInOptions,
 ): Promise<SignInAnswer | 'outdated'> => {
   const { now } = ctx
-  const { session, token } = deps.issuer.first(now)
+  const { session, token } = deps.issuer.first(now, options.deviceKey)
   const found = await findOrMake(deps, ctx, { credential, session, options })
   if (found === 'outdated') return found
   const { player, created } = found
@@ -96,14 +99,19 @@ const findOrMake = async (
   { credential, session, options }: Attempt,
 ): Promise<{ readonly player: PlayerRow; readonly created: boolean } | 'outdated'> => {
   const { cell, now } = ctx
-  const find = async () => {
+  const find = async (): Promise<PlayerRow | 'outdated' | undefined> => {
     const found = await signInByCredential(database, credential, session)
     if (found && !found.player) requireHome(cell, found.owner)
     if (!found?.player) return undefined
     return found.isProven || found.player.deletedAt ? found.player : 'outdated'
   }
+  const findCurrent = async () => {
+    let found = await find()
+    while (isTombstone(found) && (await moveToSuccessor(directory, ctx, found.playerId))) found = await find()
+    return found
+  }
   const findRestored = async () => {
-    const found = await find()
+    const found = await findCurrent()
     if (!found || found === 'outdated' || !options.restore || !isRestorable(found, now)) return found
     await takeBackDeletion(ctx, found.playerId)
     return find()
@@ -132,14 +140,27 @@ const findOrMake = async (
   return { player, created: made !== undefined }
 }
 
+const isTombstone = (found: PlayerRow | 'outdated' | undefined): found is PlayerRow =>
+  found !== undefined && found !== 'outdated' && found.deletedAt !== null
+
 const isBanned = ({ bannedUntil }: PlayerRow, now: Date) => bannedUntil !== null && bannedUntil > now
 
 /** Who is banned is told so, and has taken nothing back by asking. */
 const isRestorable = (player: PlayerRow, now: Date) =>
   player.deleteAt !== null && player.deletedAt === null && !isBanned(player, now)
 
-/** @throws Fault `player_banned`, `deletion_pending` */
-const requireAdmitted = (player: PlayerRow, now: Date): void => {
+/**
+ * Where news of a credential and a merge have crossed, a credential is of somebody who has become another: it is moved once
+ * more. False where nothing has become of them.
+ */
+const moveToSuccessor = async (directory: Directory, ctx: Context, from: PlayerId): Promise<boolean> => {
+  const to = await findSuccessor(ctx.db, from)
+  if (to) await ctx.db.transaction((tx) => directory.moveIn(tx, { from, to }, ctx))
+  return to !== undefined
+}
+
+/** Lets pass who may be signed in. @throws Fault `player_banned`, `deletion_pending` */
+export const requireAdmitted = (player: PlayerRow, now: Date): void => {
   const { bannedUntil, banReason, deleteAt } = player
   if (bannedUntil && isBanned(player, now))
     throw new Fault('player_banned', { extras: { bannedUntil: bannedUntil.toISOString(), reason: banReason ?? '' } })

@@ -8,11 +8,12 @@ export const listOwnSessions = async (ctx: Context): Promise<AnswerOf<typeof rou
   const current = ctx.principal.kind === 'player' ? ctx.principal.sessionId : undefined
   const sessions = await listLiveSessions(ctx.db, { playerId: playerOf(ctx), now: ctx.now, limit: sessionsMax })
   return {
-    sessions: sessions.map(({ sessionId, createdAt, usedAtMs }) => ({
+    sessions: sessions.map(({ sessionId, createdAt, usedAtMs, deviceKey }) => ({
       sessionId,
       createdAt: createdAt.toISOString(),
       lastUsedAt: (usedAtMs[0] === undefined ? createdAt : new Date(usedAtMs[0])).toISOString(),
       current: sessionId === current,
+      bound: deviceKey !== null,
     })),
   }
 }
