@@ -36,9 +36,12 @@ const paths = [...new Map(table.map(([name, { path }]) => [path, name]))]
 
 test.each(paths)(
   '%s says which methods it takes to whoever comes with another, credentials or not',
-  async (path, name) => {
-    const taken = table.filter(([, route]) => route.path === path).map(([, { method }]) => String(method))
-    const url = edgeUrl + validCall(cast, name).path
+  async (_, name) => {
+    const { path } = validCall(cast, name)
+    const fits = ([, route]: (typeof table)[number]) =>
+      new RegExp(`^${route.path.replaceAll('.', '[.]').replace(/\{\w+\}/g, '[^/]+')}$`).test(path)
+    const taken = [...new Set(table.filter(fits).map(([, { method }]) => String(method)))]
+    const url = edgeUrl + path
     const others = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) => !taken.includes(method))
     for (const method of others) {
       for (const headers of [{}, asPlayer()]) {
