@@ -22,7 +22,7 @@ let spares: SpareSessions
 beforeAll(async () => {
   world = await startWorld()
   players = await Promise.all(Array.from({ length: playersCount }, () => world.signIn()))
-  spares = await makeSpareSessions(world, Math.ceil(runs / 3))
+  spares = await makeSpareSessions(world, runs)
 })
 afterAll(() => world?.stop())
 
