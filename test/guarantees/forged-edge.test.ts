@@ -289,6 +289,19 @@ const startsSessions = [
   'signInWithCustom',
 ]
 
+/**
+ * Rows that each replay may leave, or one call, beyond one: a sign-in's session; the attempt with a code that was taken, in the
+ * audit log; of a batch of one its own claim beside that of its item.
+ */
+const extraRows: Readonly<Record<string, { readonly table: string; readonly most: number }>> = {
+  ...Object.fromEntries(startsSessions.map((name) => [name, { table: 'sessions', most: Number.POSITIVE_INFINITY }])),
+  createOperatorSession: { table: 'audit_log', most: Number.POSITIVE_INFINITY },
+  createWalletTransactions: { table: 'idempotency_claims', most: 2 },
+}
+
+/** What has ended its own session may not end it again, what was unlinked is not there, and a code is taken once. */
+const refusedReplays = ['token_invalid', 'key_invalid', 'not_found', 'credential_invalid', 'too_many_requests']
+
 test.each(coreRoutes)('a replay of %s within the skew has no second effect, and after it is refused', async (name) => {
   const call = routeCall(name)
   const wire = wireOf(world, call)
@@ -296,13 +309,13 @@ test.each(coreRoutes)('a replay of %s within the skew has no second effect, and 
   expect([200, 201]).toContain(first.status)
   before = await contentsOf(world)
   const answers = await Promise.all(Array.from({ length: replays }, () => send(wire)))
+  const extra = extraRows[name]
   const after = await contentsOf(world)
-  expect(startsSessions.includes(name) ? { ...after, sessions: before.sessions } : after).toEqual(before)
+  expect(extra ? { ...after, [extra.table]: before[extra.table] } : after).toEqual(before)
   for (const { status, text, code, replayed } of answers) {
     if (call.method === 'GET' || call.headers?.['idempotency-key'])
       expect([status, text, replayed]).toEqual([first.status, first.text, call.method !== 'GET'])
-    // What has ended its own session may not end it again, what was unlinked is not there, and a device signs in 60 times at once.
-    else expect([200, 'token_invalid', 'not_found', 'too_many_requests']).toContain(code ?? status)
+    else expect([200, ...refusedReplays]).toContain(code ?? status)
   }
   // Sent by many at once from the first, one of them has the effect.
   const herd = wireOf(world, routeCall(name))
@@ -310,8 +323,9 @@ test.each(coreRoutes)('a replay of %s within the skew has no second effect, and 
   const statuses = (await Promise.all(Array.from({ length: replays }, () => send(herd)))).map(({ status }) => status)
   expect(statuses).toContain(first.status)
   for (const [of, contents] of Object.entries(await contentsOf(world)))
-    if (of !== 'sessions' || !startsSessions.includes(name))
-      expect(rowsOf(contents) - rowsOf(before[of]), `rows of ${of}`).toBeLessThanOrEqual(1)
+    expect(rowsOf(contents) - rowsOf(before[of]), `rows of ${of}`).toBeLessThanOrEqual(
+      of === extra?.table ? extra.most : 1,
+    )
   before = await contentsOf(world)
   world.clock.advance(skewMaxMs)
   await expectRefused(herd, 'a replay after the skew')
@@ -323,18 +337,20 @@ test('a write without an Idempotency-Key is known by its signature: of many repl
   expect(keyless.map(([name]) => name)).toContain('updateOwnProfile')
   for (const [name] of keyless) {
     const { headers: { 'idempotency-key': _, ...headers } = {}, ...call } = routeCall(name)
-    const outboxRows = async () => rowsOf((await contentsOf(world)).outbox)
-    const rows = await outboxRows()
     const wire = wireOf(world, { ...call, headers })
     const answers = await Promise.all(Array.from({ length: replays }, () => send(wire)))
-    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
-    expect(answers.filter(({ status, replayed }) => status === 200 && !replayed)).toHaveLength(1)
-    expect(await outboxRows()).toBe(rows + 1)
-    // The same again, signed a moment later, is another call.
-    const signedAt = world.clock() + 1
+    const [first, ...more] = answers.filter(({ status, replayed }) => status === 200 && !replayed)
+    expect([name, more]).toEqual([name, []])
+    for (const { status, text, code } of answers)
+      expect([`${first?.status} ${first?.text}`, ...refusedReplays]).toContain(code ?? `${status} ${text}`)
+  }
+})
+
+test('the same write without an Idempotency-Key, signed a moment later, is another one', async () => {
+  const { headers: { 'idempotency-key': _, ...headers } = {}, ...call } = routeCall('updateOwnProfile')
+  for (const signedAt of [world.clock(), world.clock() + 1])
     expect(await send(wireOf(world, { ...call, headers }, { signedAt }))).toMatchObject({
       status: 200,
       replayed: false,
     })
-  }
 })
