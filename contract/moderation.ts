@@ -59,7 +59,8 @@ export const banPlayer = defineRoute({
     })
     .meta({ id: 'BanOrder' }),
   status: 200,
-  answer: banSchema,
+  // Without the reason: the answer is kept for retries, and a reason goes with its player.
+  answer: z.object({ bannedUntil: timeSchema }).meta({ id: 'BanBegun' }),
   errors: ['not_found'],
 })
 

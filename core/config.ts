@@ -47,6 +47,7 @@ const commandShape = {
   MASTER_KEYS: namedKeys.describe(
     'id:base64 of 32 or more random bytes, the newest first; encrypts signing keys and chains refresh tokens',
   ),
+  CONTROL_CELL: cellSchema.optional().describe('the cell that the others follow; this one where it is absent'),
 }
 
 const coreShape = {
@@ -59,7 +60,6 @@ const coreShape = {
   CELLS: cellAddresses
     .optional()
     .describe('JSON of every cell and the address of its core, this one included; absent where there is but one cell'),
-  CONTROL_CELL: cellSchema.optional().describe('the cell that the others follow; this one where it is absent'),
   DATABASE_REPLICA_URL: postgresUrl
     .optional()
     .describe(
@@ -173,6 +173,14 @@ export const topicsOf = ({ PUBSUB_PREFIX: prefix }: Pick<Config, 'PUBSUB_PREFIX'
 
 /** The settings that a command needs. @throws Error as `parseConfig` */
 export const parseCommandConfig = (env: Env): CommandConfig => parse(commandSchema, env)
+
+/**
+ * For what is decided in the control cell and told to the others: made anywhere else, the cells would differ for good.
+ * @throws Error that names the cell
+ */
+export const requireControl = ({ CELL, CONTROL_CELL = CELL }: CommandConfig): void => {
+  if (CELL !== CONTROL_CELL) throw new Error(`this is decided in ${CONTROL_CELL}, the control cell; CELL is ${CELL}`)
+}
 
 const parse = <Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>, env: Env) => {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))

@@ -197,3 +197,19 @@ test('docs/operators.md tells of every scope and role, and of no other', async (
   expect(named('Scopes')).toEqual([...Object.keys(scopes), '*'])
   expect(named('Roles')).toEqual([...roles])
 })
+
+test('what is told to all cells is made in the control cell alone, and a signing key in its own', async () => {
+  const [made] = await command('create', 'server', '--name', 'shop', '--scope', '*')
+  process.env.CONTROL_CELL = 'us1'
+  try {
+    for (const args of [
+      ['create', 'server', '--name', 'x', '--scope', '*'],
+      ['revoke', String(made?.keyId)],
+    ])
+      await expect(command(...args)).rejects.toThrow('this is decided in us1, the control cell; CELL is eu1')
+    expect((await command('create', 'signing'))[0]).toMatchObject({ keyId: expect.stringMatching(/^key_eu1_/) })
+  } finally {
+    delete process.env.CONTROL_CELL
+  }
+  expect(await grantWith(String(made?.key))).toBe('served')
+})

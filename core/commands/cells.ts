@@ -1,4 +1,4 @@
-import { parseCommandConfig } from '#core/config.ts'
+import { parseCommandConfig, requireControl } from '#core/config.ts'
 import { tellEverything } from '#core/tell-everything.ts'
 import { openDatabase } from '#db/client.ts'
 
@@ -10,7 +10,9 @@ const [action] = process.argv.slice(2)
 
 try {
   if (action !== 'replicate') throw new Error(usage)
-  const { CELL: cell, DATABASE_URL: url } = parseCommandConfig(process.env)
+  const config = parseCommandConfig(process.env)
+  requireControl(config)
+  const { CELL: cell, DATABASE_URL: url } = config
   const database = openDatabase({ url, poolMax: 2, statementTimeoutMs: 5_000, applicationName: 'perigee-cells' })
   try {
     const told = await tellEverything(database.db, { cell, now: new Date() })

@@ -1,10 +1,11 @@
 import { parseArgs } from 'node:util'
 import { currencyCodeSchema } from '#contract/scalars.ts'
-import { parseCommandConfig } from '#core/config.ts'
+import { parseCommandConfig, requireControl } from '#core/config.ts'
 import { openDatabase } from '#db/client.ts'
 import { listCurrencies, tellCurrencies, upsertCurrency } from '#db/wallet.ts'
 
-const usage = `Currencies of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in the environment.
+const usage = `Currencies of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in the environment, and CONTROL_CELL where
+there are several cells.
 
   currencies declare CODE --cap N     makes a currency, or changes the most that a player can have of it
   currencies list`
@@ -26,7 +27,9 @@ const declare = (currency: { readonly code: string; readonly cap: number }): Pro
 
 const configOrFail = () => {
   try {
-    return parseCommandConfig(process.env)
+    const config = parseCommandConfig(process.env)
+    if (action === 'declare') requireControl(config)
+    return config
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error))
   }

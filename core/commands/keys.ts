@@ -3,13 +3,14 @@ import { type KeyId, keyIdSchema } from '#contract/ids.ts'
 import { roles, scopes } from '#contract/rights.ts'
 import { createApiKey, type MadeApiKey } from '#core/api-keys.ts'
 import { type Audited, actByCommand } from '#core/audit.ts'
-import { type CommandConfig, parseCommandConfig } from '#core/config.ts'
+import { type CommandConfig, parseCommandConfig, requireControl } from '#core/config.ts'
 import { createSecrets } from '#core/secrets.ts'
 import { createSigningKey, tokensEndAt } from '#core/signing-keys.ts'
 import { type Database, type Db, openDatabase, type Tx } from '#db/client.ts'
 import { type ApiKeyKind, listApiKeys, listSigningKeys, revokeApiKey, revokeSigningKey } from '#db/keys.ts'
 
-const usage = `Keys of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in the environment.
+const usage = `Keys of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS in the environment, and CONTROL_CELL
+where there are several cells.
 
   keys create signing [--if-none]                   signs access tokens
   keys create publishable --name N [--origin O]…    names a client app; O is a web origin, or * for any
@@ -70,6 +71,7 @@ const run = async (
     if (!values.name) throw new UsageError(`--name is missing\n\n${usage}`)
     const { name, role, origin: origins = [], scope: scopes = [] } = values
     const given = { kind: subject, name, origins, scopes, role }
+    requireControl(config)
     return print(await actByCommand(db, at, (tx) => makeApiKey(tx, { ...given, ...at })))
   }
   if (action === 'list') {
@@ -83,7 +85,7 @@ const run = async (
     return
   }
   if (action === 'revoke') {
-    return print(await actByCommand(db, at, (tx) => revoke(tx, subject, { now, force: values.now })))
+    return print(await actByCommand(db, at, (tx) => revoke(tx, subject, { now, force: values.now, config })))
   }
   throw new UsageError(usage)
 }
@@ -104,15 +106,16 @@ const makeApiKey = async (tx: Tx, given: Parameters<typeof createApiKey>[1]): Pr
 const revoke = async (
   tx: Tx,
   subject: string | undefined,
-  { now, force }: { readonly now: Date; readonly force: boolean },
+  { now, force, config }: { readonly now: Date; readonly force: boolean; readonly config: CommandConfig },
 ): Promise<Audited<{ keyId: KeyId; revoked: true }>> => {
   const keyId = keyIdSchema.safeParse(subject)
   const none = new UsageError(`no live key has the id ${subject}`)
   if (!keyId.success) throw none
   if (!force) await requireUnused(tx, keyId.data, now)
-  const kind =
-    (await revokeApiKey(tx, keyId.data, now))?.kind ??
-    ((await revokeSigningKey(tx, keyId.data, now)) ? 'signing' : undefined)
+  const apiKey = await revokeApiKey(tx, keyId.data, now)
+  // A signing key is its own cell's; what was done here is undone with the transaction.
+  if (apiKey) requireControl(config)
+  const kind = apiKey?.kind ?? ((await revokeSigningKey(tx, keyId.data, now)) ? 'signing' : undefined)
   if (!kind) throw none
   const audit = { action: 'key.revoke', subject: `key:${keyId.data}`, detail: { kind } } as const
   return { answer: { keyId: keyId.data, revoked: true }, audit }

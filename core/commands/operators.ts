@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { isRole, type Role, roles } from '#contract/rights.ts'
 import { actByCommand } from '#core/audit.ts'
-import { type CommandConfig, parseCommandConfig } from '#core/config.ts'
+import { type CommandConfig, parseCommandConfig, requireControl } from '#core/config.ts'
 import {
   createOperator,
   disableOperator,
@@ -91,6 +91,7 @@ let database: Database | undefined
 try {
   const given = parse()
   const config = parseCommandConfig(process.env)
+  requireControl(config)
   const { DATABASE_URL: url } = config
   database = openDatabase({ url, poolMax: 2, statementTimeoutMs: 5_000, applicationName: 'perigee-operators' })
   await run(given, database, config)

@@ -27,7 +27,7 @@ export const banPlayer = async (
   const subject = `player:${playerId}` as const
   return {
     kind: 'applied',
-    answer: { bannedUntil: until, reason },
+    answer: { bannedUntil: until },
     events: [
       {
         type: 'perigee.player.banned.v1',
