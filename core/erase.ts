@@ -10,7 +10,7 @@ import type { NewEvent } from './write.ts'
  * so. Undefined when there is no such player, or no longer.
  *
  * Their credentials are released afterwards: those are the control cell's to give back, and it may be away (`core/eraser.ts`).
- * @see docs/architecture.md, Identity
+ * @see docs/architecture.md, Bans, deletion, merges
  */
 export const erase = async (
   tx: Tx,

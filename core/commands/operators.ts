@@ -13,7 +13,8 @@ import { createSecrets } from '#core/secrets.ts'
 import { type Database, openDatabase } from '#db/client.ts'
 import { listOperators } from '#db/operators.ts'
 
-const usage = `People who run the game. Needs CELL (the control cell), DATABASE_URL and MASTER_KEYS in the environment.
+const usage = `People who run the game. Needs CELL (the control cell), DATABASE_URL and MASTER_KEYS in the environment, and
+CONTROL_CELL where there are several cells.
 
   operators create --name N --role R      R is ${roles.join(', ')}
   operators list
