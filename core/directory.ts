@@ -21,6 +21,7 @@ import {
   releaseCredential,
   tellCredentials,
 } from '#db/credentials.ts'
+import { hasBecome } from '#db/players.ts'
 import type { Claim } from '#db/sign-in.ts'
 import type { Neighbours } from './config.ts'
 import type { Origin, Peers } from './peers.ts'
@@ -41,7 +42,10 @@ export type Directory = {
   find(credential: Credential, origin: Origin): Promise<PlayerId | undefined>
   /** Makes it a player's, if it is nobody's, and answers whose it is. Called again it answers the same. */
   claim(credential: Credential, playerId: PlayerId, origin: Origin): Promise<PlayerId>
-  /** Makes it nobody's, if it is this player's. Called again it changes nothing. */
+  /**
+   * Makes it nobody's, if it is this player's, also by a merge that the control cell has not heard of. Called again it changes
+   * nothing.
+   */
   release(credential: Credential, playerId: PlayerId, origin: Origin): Promise<void>
   /**
    * Whose it will be when a player of this id is made now, and how: the control cell claims it together with the player; any
@@ -101,12 +105,21 @@ const directoryOfFollower = ({ neighbours: { control }, database, peers }: Direc
     if (holding.version > 0) await followCredential(database.db, { provider, credentialHash, ...holding })
     return holding
   }
+  const isNow = async (holder: PlayerId, playerId: PlayerId): Promise<boolean> =>
+    holder === playerId || hasBecome(database.db, { from: holder, to: playerId })
   return {
     find: async (credential, origin) => (await ask({ ask: 'find', ...bare(credential) }, origin)).playerId ?? undefined,
     claim: async (credential, playerId, origin) =>
       ownerOf(await ask({ ask: 'claim', ...bare(credential), playerId }, origin)),
     release: async (credential, playerId, origin) => {
-      await ask({ ask: 'release', ...bare(credential), playerId }, origin)
+      let holder = playerId
+      for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+        const left = await ask({ ask: 'release', ...bare(credential), playerId: holder }, origin)
+        if (left.playerId === null || !(await isNow(left.playerId, playerId))) return
+        // Whoever has become this player in a merge that the control cell has not heard of, or has just heard of.
+        holder = left.playerId
+      }
+      throw new Fault('unavailable', { detail: 'the credential changes hands' })
     },
     place: async (credential, playerId, origin) => {
       const holding = await ask({ ask: 'claim', ...bare(credential), playerId }, origin)

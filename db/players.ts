@@ -143,3 +143,19 @@ export const findSuccessor = async (db: Db, playerId: PlayerId): Promise<PlayerI
     select player_id as "playerId" from became where deleted_at is null`)
   return rows[0]?.playerId
 }
+
+/** Whether one player has become another, over however many merges, be it that the other is no more either. As `findSuccessor`. */
+export const hasBecome = async (
+  db: Db,
+  { from, to }: { readonly from: PlayerId; readonly to: PlayerId },
+): Promise<boolean> => {
+  const rows = await db.execute(sql`
+    with recursive became as (
+      select metadata->>'mergedInto' as next from players where player_id = ${from} and deleted_at is not null
+      union all
+      select p.metadata->>'mergedInto' from became join players p on p.player_id = became.next
+      where p.deleted_at is not null
+    )
+    select from became where next = ${to}`)
+  return rows.length > 0
+}

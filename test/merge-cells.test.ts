@@ -6,6 +6,7 @@ import { CallError } from '#contract/client.ts'
 import type { PlayerId } from '#contract/ids.ts'
 import { directoryPath } from '#core/directory.ts'
 import { sha256 } from '#core/secrets.ts'
+import { eraserOf } from './erasing.ts'
 import { type Cells, eventually, startCells, type WorldCell } from './harness.ts'
 
 const names = ['eu1', 'us1'] as const
@@ -133,4 +134,71 @@ test('accounts of two cells do not merge, and both go on', async () => {
   if (!(error instanceof CallError)) throw new Error('they have merged')
   expect([error.code, error.problem?.cell]).toEqual(['merge_across_cells', 'us1'])
   expect((await signIn(follower, there.deviceId)).player.id).toBe(there.player.id)
+})
+
+/** Does something while the control cell hears of no merge in the other one. */
+const unheard = (work: () => Promise<void>) =>
+  cellAt(follower).sql.begin(async (tx) => {
+    await tx`lock table outbox_leases`
+    await work()
+  })
+
+test('what is unlinked right after a merge signs nobody in any more, though the control cell hears of the merge later', async () => {
+  const [mine, other] = await twoGuests(follower)
+  const client = world.client(follower, mine.accessToken)
+  await unheard(async () => {
+    await merge(follower, mine, other)
+    const [, merged] = (await client.listLinks()).body.links
+    const { body } = await client.unlink({ params: { provider: 'device' }, query: { linkId: merged?.linkId } })
+    expect(body.links).toHaveLength(1)
+    expect((await holdingOf(control, other.deviceId)).playerId).toBe(null)
+  })
+  await pause(1_000)
+  for (const at of [control, follower]) expect((await holdingOf(at, other.deviceId)).playerId).toBe(null)
+  const { created } = await signIn(follower, other.deviceId)
+  expect(created).toBe(true)
+})
+
+test('a merged account’s way to sign in counts as one that is left, though the control cell hears of the merge later', async () => {
+  const [mine, other] = await twoGuests(follower)
+  const client = world.client(follower, mine.accessToken)
+  await unheard(async () => {
+    await merge(follower, mine, other)
+    const [own] = (await client.listLinks()).body.links
+    const { body } = await client.unlink({ params: { provider: 'device' }, query: { linkId: own?.linkId } })
+    expect(body.links).toHaveLength(1)
+  })
+  expect((await signIn(follower, other.deviceId)).player.id).toBe(mine.player.id)
+})
+
+test('who merges and is erased before the control cell has heard leaves nothing that signs nobody in', async () => {
+  const [mine, other] = await twoGuests(follower)
+  await unheard(async () => {
+    await merge(follower, mine, other)
+    const { id: playerId } = mine.player
+    await world.client(follower, world.keys.operator).deletePlayer({ params: { playerId } })
+    await eraserOf(cellAt(follower), world).runOnce()
+  })
+  for (const { deviceId } of [mine, other]) {
+    await eventually(async () => (await holdingOf(control, deviceId)).playerId === null, heardMaxMs)
+    const again = await signIn(follower, deviceId)
+    expect(again.created).toBe(true)
+    await world.client(follower).refreshSession({ body: { refreshToken: again.refreshToken } })
+  }
+})
+
+test('a sign-in begins no session for who is no more, also where the cells name two of those', async () => {
+  const [mine, other] = await twoGuests(follower)
+  const operator = world.client(follower, world.keys.operator)
+  for (const { player } of [mine, other]) await operator.deletePlayer({ params: { playerId: player.id } })
+  await eraserOf(cellAt(follower), world).runOnce()
+  const deviceHash = sha256('device:', mine.deviceId)
+  const version = 2 * world.clock()
+  for (const [at, { player }] of [
+    [control, mine],
+    [follower, other],
+  ] as const)
+    await cellAt(at).sql`update credentials set player_id = ${player.id}, version = ${version}
+      where credential_hash = ${deviceHash}`
+  expect(await askSignIn(follower, mine.deviceId)).toMatchObject({ code: 'unavailable' })
 })

@@ -1489,4 +1489,28 @@ export const mutants: readonly Mutant[] = [
     test: merge,
     testName: 'news of a credential that crosses',
   },
+  {
+    name: 'released-though-merged',
+    file: 'core/directory.ts',
+    find: 'holder === playerId || hasBecome(database.db, { from: holder, to: playerId })',
+    replace: 'holder === playerId && !!hasBecome',
+    test: mergeCells,
+    testName: 'what is unlinked right after a merge',
+  },
+  {
+    name: 'merged-links-are-left',
+    file: 'core/auth/unlink.ts',
+    find: '(await hasBecome(ctx.db, { from: owner, to: playerId }))',
+    replace: '!hasBecome',
+    test: mergeCells,
+    testName: 'a merged account’s way to sign in',
+  },
+  {
+    name: 'no-session-for-nobody',
+    file: 'core/auth/sign-in.ts',
+    find: 'if (player.deletedAt) throw',
+    replace: 'if (player.deletedAt && !player) throw',
+    test: mergeCells,
+    testName: 'a sign-in begins no session for who is no more',
+  },
 ]

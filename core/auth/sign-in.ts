@@ -137,6 +137,8 @@ const findOrMake = async (
   const player = made ?? (await find())
   if (player === 'outdated') return player
   if (!player) throw new Error('a credential was taken and belongs to nobody')
+  // The control cell names somebody else than this cell, which has begun no session for who is no more.
+  if (player.deletedAt) throw new Fault('unavailable', { detail: 'the credential changes hands' })
   return { player, created: made !== undefined }
 }
 
