@@ -1,6 +1,6 @@
 import { and, eq, inArray } from 'drizzle-orm'
 import type { PlayerId } from '#contract/ids.ts'
-import type { Database, Db } from './client.ts'
+import type { Database, Db, Tx } from './client.ts'
 import { type Credential, credentials, passwords } from './credentials.ts'
 
 /** An address that is somebody's, as this cell knows it. */
@@ -37,20 +37,19 @@ export const replaceVerifier = async (
   return rows.length === 1
 }
 
-const putVerifierStatement = `
-insert into passwords as v (credential_hash, verifier, changed_at)
-select credential_hash, $3, $4::timestamptz from credentials
-where provider = 'email' and credential_hash = $1 and player_id = $2
-on conflict (credential_hash) do update set verifier = excluded.verifier, changed_at = excluded.changed_at`
-
-/** Stores what the password of a player's address is checked against. Nothing where the address is not, or no longer, theirs. */
+/**
+ * Stores what the password of an address is checked against. Whoever calls has locked the row of the player whose it is: what takes
+ * an address away deletes its password under that lock, and one that came later would open it for its next owner.
+ */
 export const putVerifier = async (
-  database: Database,
-  address: { readonly credentialHash: string; readonly playerId: PlayerId },
+  tx: Tx,
+  credentialHash: string,
   { verifier, now }: { readonly verifier: string; readonly now: Date },
 ): Promise<void> => {
-  const parameters = [address.credentialHash, address.playerId, verifier, now.toISOString()]
-  await database.statement(putVerifierStatement, parameters)
+  await tx
+    .insert(passwords)
+    .values({ credentialHash, verifier, changedAt: now })
+    .onConflictDoUpdate({ target: passwords.credentialHash, set: { verifier, changedAt: now } })
 }
 
 /** What the passwords of a player's addresses are checked against, the oldest address first. By the index on the player. */

@@ -4,8 +4,10 @@ import { CallError } from '#contract/client.ts'
 import type { PlayerId } from '#contract/ids.ts'
 import { linksMax } from '#contract/links.ts'
 import { deviceCredentialOf, emailCredentialOf } from '#core/auth/credential.ts'
+import { lockPlayer } from '#db/players.ts'
 import { createCountedDerive } from './counted-derive.ts'
-import { type SignedIn, startWorld, type World } from './harness.ts'
+import { lockWaits } from './erasing.ts'
+import { eventually, type SignedIn, startWorld, type World } from './harness.ts'
 import { addressOf, newIdToken } from './valid-call.ts'
 
 let world: World
@@ -162,6 +164,25 @@ test('an address whose password was never stored signs nobody in: it is not list
   expect(await playerOf(world.client().signInWithEmail({ body: address }))).toBe('credential_invalid')
   await guest.client.linkEmail({ body: address })
   expect(await playerOf(world.client().signInWithEmail({ body: address }))).toBe(guest.playerId)
+})
+
+test('a password that meets an unlink of its address is stored for nobody, for it would open the next owner’s account', async () => {
+  const { client, playerId } = await world.signIn()
+  const address = newAddress()
+  const { credentialHash } = emailCredentialOf(address.email)
+  await client.linkEmail({ body: address })
+  const { linking } = await world.database.db.transaction(async (tx) => {
+    // As an unlink does it.
+    await lockPlayer(tx, playerId)
+    await world.sql`delete from passwords where credential_hash = ${credentialHash}`
+    const linking = outcomeOf(client.linkEmail({ body: address }))
+    await eventually(async () => (await lockWaits(world)) > 0, 5_000)
+    await world.sql`update credentials set player_id = null, version = version + 1
+      where credential_hash = ${credentialHash}`
+    return { linking }
+  })
+  expect(await linking).toBe('unavailable')
+  expect(await world.sql`select from passwords where credential_hash = ${credentialHash}`).toHaveLength(0)
 })
 
 test('two who unlink at once do not take the last two', async () => {

@@ -1513,4 +1513,28 @@ export const mutants: readonly Mutant[] = [
     test: mergeCells,
     testName: 'a sign-in begins no session for who is no more',
   },
+  {
+    name: 'links-meet-erasures',
+    file: 'core/auth/link.ts',
+    find: "if (!(await lockPlayer(tx, playerId))) return new Fault('token_invalid')",
+    replace: 'void lockPlayer',
+    test: erasure,
+    testName: 'a link that meets the erasure',
+  },
+  {
+    name: 'links-meet-merges',
+    file: 'core/auth/link.ts',
+    find: "if (!(await lockPlayer(tx, playerId))) return new Fault('token_invalid')",
+    replace: 'void lockPlayer',
+    test: merge,
+    testName: 'what the other account links while it is merged',
+  },
+  {
+    name: 'passwords-meet-unlinks',
+    file: 'core/auth/link.ts',
+    find: "if (!(await lockPlayer(tx, playerId))) return new Fault('token_invalid')",
+    replace: 'void lockPlayer',
+    test: links,
+    testName: 'a password that meets an unlink',
+  },
 ]

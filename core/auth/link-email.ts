@@ -2,7 +2,7 @@ import type { Link, linkEmail as route } from '#contract/links.ts'
 import { Fault } from '#contract/problem.ts'
 import type { InputOf } from '#contract/route.ts'
 import { type Context, playerOf } from '#core/context.ts'
-import { findAccount, putVerifier } from '#db/passwords.ts'
+import { findAccount } from '#db/passwords.ts'
 import { emailCredentialOf } from './credential.ts'
 import { limitOwnGuesses } from './guess-limits.ts'
 import { admitToLinks, link } from './link.ts'
@@ -37,8 +37,5 @@ export const linkEmail = async (
   const weakness = weaknessOf({ email, password })
   if (weakness !== undefined) throw new Fault('password_weak', { detail: `the password cannot be chosen: ${weakness}` })
   // Computed first: between claim and password there is to be as little as possible.
-  const verifier = await passwords.hash(password)
-  const linked = await link(deps, ctx, credential)
-  await putVerifier(database, { credentialHash, playerId }, { verifier, now: ctx.now })
-  return linked
+  return link(deps, ctx, credential, await passwords.hash(password))
 }
