@@ -58,16 +58,22 @@ export const updateOperator = async (
 /**
  * Takes the code of a step, and locks the account until the transaction ends. Of two at once the second waits for the first,
  * looks at the row anew and finds the step taken. Answers the account as it is then; undefined, and nothing stored, when this
- * code or a later one was taken, or the account is disabled.
+ * code or a later one was taken, the account is disabled, or its secret or enrolment is no longer what was looked at.
  */
 export const takeTotpStep = async (
   tx: Tx,
-  { operatorId, totpStep }: Pick<OperatorRow, 'operatorId' | 'totpStep'>,
+  { operatorId, secretHash, totpSecretEncrypted }: OperatorRow,
+  totpStep: number,
 ): Promise<OperatorRow | undefined> => {
+  const isAsSeen = and(
+    eq(operators.secretHash, secretHash),
+    eq(operators.totpSecretEncrypted, totpSecretEncrypted),
+    isNull(operators.disabledAt),
+  )
   const [row] = await tx
     .update(operators)
     .set({ totpStep })
-    .where(and(eq(operators.operatorId, operatorId), lt(operators.totpStep, totpStep), isNull(operators.disabledAt)))
+    .where(and(eq(operators.operatorId, operatorId), lt(operators.totpStep, totpStep), isAsSeen))
     .returning()
   return row
 }

@@ -1537,4 +1537,12 @@ export const mutants: readonly Mutant[] = [
     test: links,
     testName: 'a password that meets an unlink',
   },
+  {
+    name: 'sign-ins-meet-resets',
+    file: 'db/operators.ts',
+    find: 'lt(operators.totpStep, totpStep), isAsSeen)',
+    replace: 'lt(operators.totpStep, totpStep), isAsSeen && isNull(operators.disabledAt))',
+    test: operators,
+    testName: 'a sign-in that meets a reset',
+  },
 ]

@@ -17,12 +17,14 @@ import {
   setOperatorRole,
 } from '#core/operator-accounts.ts'
 import { createReaper } from '#core/reap.ts'
+import { sha256 } from '#core/secrets.ts'
 import { totpCode, totpStepOf } from '#core/totp.ts'
 import type { Tx } from '#db/client.ts'
-import { takeTotpStep } from '#db/operators.ts'
+import { findOperatorBySecret, takeTotpStep } from '#db/operators.ts'
 import { moveStatement } from '#db/value.ts'
 import { createLog } from '#infra/log.ts'
 import { coreCommand } from './core-command.ts'
+import { lockWaits } from './erasing.ts'
 import { cell, eventually, startWorld, type World } from './harness.ts'
 import { makeSpareOperators, type SpareOperator, secretsOf } from './spare-operators.ts'
 
@@ -301,12 +303,13 @@ test('the operators command says what is wrong and ends with 1', async () => {
 })
 
 test('a change of role that meets a sign-in ends the session that it made', async () => {
-  const { operatorId, name } = await makeOperator()
+  const { operatorId, name, secret } = await makeOperator()
   const { db } = world.database
+  const account = (await findOperatorBySecret(db, sha256(secret))) ?? expect.fail('it was made')
   const now = new Date(world.clock())
   const { changed, keyId } = await db.transaction(async (tx) => {
     // As a sign-in does it: the account is locked, and the key not there yet when the change begins.
-    await takeTotpStep(tx, { operatorId, totpStep: totpStepOf(world.clock()) })
+    await takeTotpStep(tx, account, totpStepOf(world.clock()))
     const changed = db.transaction((other) => setOperatorRole(other, { name, role: 'viewer', now }))
     await pause(50)
     const rights = { operatorId, role: 'admin' as const, origins: [], scopes: [] }
@@ -329,6 +332,26 @@ test('a sign-in that meets a change of role gets the new one', async () => {
     return () => session
   })
   expect((await session()).operator.role).toBe('viewer')
+})
+
+test('a sign-in that meets a reset of its secret or of its enrolment gets nothing', async () => {
+  const { db } = world.database
+  const now = new Date(world.clock())
+  const secrets = secretsOf(world)
+  const resets = [
+    (tx: Tx, name: string) => resetOperatorSecret(tx, { name, now }),
+    (tx: Tx, name: string) => resetOperatorTotp(tx, { name, now, secrets }),
+  ]
+  for (const reset of resets) {
+    const operator = await makeOperator()
+    const { outcome } = await db.transaction(async (tx) => {
+      await reset(tx, operator.name)
+      const outcome = outcomeOf(signIn(operator))
+      await eventually(async () => (await lockWaits(world)) > 0, 5_000)
+      return { outcome }
+    })
+    expect(await outcome).toBe('credential_invalid')
+  }
 })
 
 test('the audit log comes page by page, the latest first, by subject or actor, and a cursor holds for its filter only', async () => {

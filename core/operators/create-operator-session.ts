@@ -57,14 +57,14 @@ const totpSecretOf = (secrets: Secrets, { totpSecretEncrypted }: OperatorRow) =>
 /** Undefined, and nothing stored, for a code that is wrong or was taken, and for an account that is disabled. */
 const begin = async (
   { db, cell, requestId, now }: Context,
-  { operatorId }: OperatorRow,
+  seen: OperatorRow,
   totpStep: number | undefined,
 ): Promise<OperatorSession | undefined> => {
   if (totpStep === undefined) return undefined
   return db.transaction(async (tx) => {
-    const operator = await takeTotpStep(tx, { operatorId, totpStep })
+    const operator = await takeTotpStep(tx, seen, totpStep)
     if (!operator) return undefined
-    const { name, role } = operator
+    const { operatorId, name, role } = operator
     const expiresAt = new Date(now.getTime() + operatorSessionMs)
     const rights = { origins: [], scopes: [], role, operatorId }
     const { keyId, key } = await storeApiKey(tx, { kind: 'operator', name, ...rights, expiresAt, cell, now })
