@@ -8,23 +8,27 @@ import { sessions } from './sessions.ts'
  * Takes away what is known of a player whose row is locked, and leaves a tombstone. Answers with the version that their row
  * reached.
  */
-export const erasePlayer = async (tx: Tx, { playerId, createdAt }: PlayerRow, now: Date): Promise<number> => {
+export const erasePlayer = async (tx: Tx, player: PlayerRow, now: Date): Promise<number> => {
+  const { playerId } = player
   const version = await entombPlayer(tx, { playerId, mergedInto: null, now })
-  await tx.delete(sessions).where(eq(sessions.playerId, playerId))
-  await forget(tx, playerId)
-  await forgetEvents(tx, playerId, createdAt)
+  await tx.execute(sql`update wallets set version = -version where player_id = ${playerId} and version > 0`)
+  await tx.execute(sql`delete from passwords where credential_hash in (
+    select credential_hash from credentials where player_id = ${playerId} and provider = 'email')`)
+  await forgetPlayer(tx, player)
   return version
 }
 
 /**
- * Closes the wallet, and deletes passwords and answers that were kept for retries: by the primary keys and the index on the
- * credentials' player.
+ * Takes away what is kept about a player beside their row, wallet and what signs them in: sessions, answers that were kept for
+ * retries, and words in events. Also of who becomes another: once they are no more, no erasure looks for them.
  */
-const forget = async (tx: Tx, playerId: PlayerId): Promise<void> => {
-  await tx.execute(sql`update wallets set version = -version where player_id = ${playerId} and version > 0`)
-  await tx.execute(sql`delete from passwords where credential_hash in (
-    select credential_hash from credentials where player_id = ${playerId} and provider = 'email')`)
+export const forgetPlayer = async (
+  tx: Tx,
+  { playerId, createdAt }: Pick<PlayerRow, 'playerId' | 'createdAt'>,
+): Promise<void> => {
+  await tx.delete(sessions).where(eq(sessions.playerId, playerId))
   await tx.execute(sql`delete from idempotency_claims where principal = ${`player:${playerId}`}`)
+  await forgetEvents(tx, playerId, createdAt)
 }
 
 /**

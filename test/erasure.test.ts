@@ -4,6 +4,7 @@ import { auditLedger } from '#core/audit-ledger.ts'
 import { erase } from '#core/erase.ts'
 import { sha256 } from '#core/secrets.ts'
 import { fileDeadLetter } from '#db/dead-letters.ts'
+import { makeDevice } from './device.ts'
 import { codeOf, deleteByOperator, eraserOfWorld, eventsOf, lockWaits, makeDue } from './erasing.ts'
 import { eventually, type SignedIn, startWorld, type World } from './harness.ts'
 
@@ -143,6 +144,30 @@ test('of who was erased no table holds anything but what is listed here, and eac
     ...{ metadata: {}, banned_until: null, ban_reason: null, delete_at: null },
   })
   expect(await differencesIn()).toBe(0)
+})
+
+test('of who was erased nothing is left from an account that had become a part of theirs either', async () => {
+  const words = Array.from({ length: 3 }, () => `word${randomUUID().replaceAll('-', '').slice(0, 20)}`)
+  const [name = '', avatar = '', letter = ''] = words
+  const { deviceKey } = makeDevice()
+  const mine = await world.signIn()
+  const { body: other } = await world.client().signInWithDevice({ body: { deviceId: randomUUID(), displayName: name } })
+  const otherId = other.player.id
+  const client = world.client({ bearer: other.accessToken })
+  await client.updateOwnProfile({ body: { avatarUrl: `https://a.example/${avatar}` } })
+  await world.sql`update sessions set device_key = ${world.sql.json(deviceKey)} where player_id = ${otherId}`
+  await fileDeadLetter(world.database.db, {
+    ...{ subscription: 'test', eventId: randomUUID(), reason: 'test', attempts: 10, filedAt: new Date() },
+    attributes: { 'ce-subject': `player:${otherId}` },
+    data: Buffer.from(letter),
+  })
+  for (const word of [...words, deviceKey.x]) expect(await tablesWith(word), `${word} is there before`).not.toEqual([])
+  await mine.client.mergeAccounts({ body: { refreshToken: other.refreshToken } })
+  await deleteByOperator(world, mine.playerId)
+  await eraserOfWorld(world).runOnce()
+  for (const word of [...words, deviceKey.x]) expect(await tablesWith(word), `${word} is left`).toEqual([])
+  const holding = await tablesWith(otherId)
+  expect(holding.filter((table) => !['the id', 'either'].includes(mayHold[table] ?? ''))).toEqual([])
 })
 
 test('who is due is erased, who is not stays, and what they signed in with is nobody’s', async () => {

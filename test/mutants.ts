@@ -1545,4 +1545,12 @@ export const mutants: readonly Mutant[] = [
     test: operators,
     testName: 'a sign-in that meets a reset',
   },
+  {
+    name: 'merged-are-forgotten',
+    file: 'core/auth/merge-accounts.ts',
+    find: 'await forgetPlayer(tx, other)',
+    replace: 'void forgetPlayer',
+    test: erasure,
+    testName: 'of who was erased nothing is left from an account',
+  },
 ]

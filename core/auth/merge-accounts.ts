@@ -8,6 +8,7 @@ import { endAllSessions } from '#core/revocation.ts'
 import { transferAll } from '#core/value.ts'
 import type { NewEvent, Outcome } from '#core/write.ts'
 import type { Tx } from '#db/client.ts'
+import { forgetPlayer } from '#db/erase.ts'
 import { entombPlayer, lockPlayers, type PlayerRow } from '#db/players.ts'
 import { findSessionOwner, lockSession } from '#db/sessions.ts'
 import { requireProof } from './device-proof.ts'
@@ -97,6 +98,8 @@ const merge = async (
   await endAllSessions(tx, { playerId: from, now: ctx.now })
   await directory.moveIn(tx, { from, to }, ctx)
   const version = await entombPlayer(tx, { playerId: from, mergedInto: to, now: ctx.now })
+  // After the credentials have moved: what waits to be told of those is about a player who stays.
+  await forgetPlayer(tx, other)
   // Last, for others grant and spend meanwhile.
   const { balances, events } = await transferAll(tx, ctx, { from, to, reason: 'merge' })
   return {
