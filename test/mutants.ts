@@ -1115,7 +1115,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'network-of-ipv6',
-    file: 'core/network.ts',
+    file: 'contract/network.ts',
     find: 'const networkGroups = 4',
     replace: 'const networkGroups = 8',
     test: limits,
@@ -1552,5 +1552,13 @@ export const mutants: readonly Mutant[] = [
     replace: 'void forgetPlayer',
     test: erasure,
     testName: 'of who was erased nothing is left from an account',
+  },
+  {
+    name: 'edge-counts-networks',
+    file: 'edge/limit.ts',
+    find: "networkOf(headers.get('cf-connecting-ip') ?? 'unknown')",
+    replace: "headers.get('cf-connecting-ip') ?? (networkOf, 'unknown')",
+    test: 'test/edge-limit.test.ts',
+    testName: 'whoever has a whole network',
   },
 ]

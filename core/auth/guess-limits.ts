@@ -1,7 +1,7 @@
 import type { PlayerId } from '#contract/ids.ts'
+import { networkOf } from '#contract/network.ts'
 import type { KnownNetworks, Visit } from '#core/known-networks.ts'
 import { type Limiter, requireAllowance } from '#core/limiter.ts'
-import { networkOf } from '#core/network.ts'
 import { sha256 } from '#core/secrets.ts'
 import type { Caller } from './sign-in-limits.ts'
 

@@ -1,6 +1,6 @@
+import { networkOf } from '#contract/network.ts'
 import type { Context } from '#core/context.ts'
 import { type Limiter, requireAllowance } from '#core/limiter.ts'
-import { networkOf } from '#core/network.ts'
 import type { Credential } from '#db/credentials.ts'
 
 /** A device that starts signs in once; more than this is a client in a loop, and each sign-in leaves a session behind. */
