@@ -1188,8 +1188,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'unlink-by-the-control-cells-word',
     file: 'core/auth/unlink.ts',
-    find: 'if ((await directory.find(row, ctx)) === row.playerId) return true',
-    replace: 'if (row.playerId ?? directory ?? ctx) return true',
+    find: 'if (!(await signsIn(directory, ctx, staying)))',
+    replace: 'if (staying.length === 0)',
     test: emailCells,
     testName: 'what is left must be',
   },
@@ -1212,8 +1212,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'links-at-once',
     file: 'core/auth/link.ts',
-    find: 'if (after.length > linksMax) {',
-    replace: 'if (after.length > 2 * linksMax) {',
+    find: 'if (isNew && rows.length > linksMax) return full()',
+    replace: '',
     test: links,
     testName: 'a player has twenty links',
   },
