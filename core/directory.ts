@@ -22,7 +22,7 @@ import {
   tellCredentials,
 } from '#db/credentials.ts'
 import { hasBecome } from '#db/players.ts'
-import type { Claim } from '#db/sign-in.ts'
+import type { Claim } from '#db/register.ts'
 import type { Neighbours } from './config.ts'
 import type { Origin, Peers } from './peers.ts'
 

@@ -4,13 +4,17 @@ import { isOutage } from '#db/client.ts'
 /** More than this would not be served before their callers have gone. */
 const waitingMax = 2_000
 
+/** Inputs that one run takes, and runs that are under way, at the most. */
+export type Sets = { readonly size: number; readonly inFlight: number }
+
 export type GatherOptions<Input, Output> = {
   /** Does what is asked for all of them at once, and answers one by one in their order. */
   readonly run: (inputs: readonly Input[]) => Promise<readonly Output[]>
   /** What must not go together with its like; absent: anything may. */
   readonly keyOf?: (input: Input) => string
-  /** Inputs that one run takes, and runs that are under way, at the most. */
-  readonly sets: { readonly size: number; readonly inFlight: number }
+  /** What nobody waits for any more when its run begins, and so is not done; absent: nothing. */
+  readonly isExpired?: (input: Input) => boolean
+  readonly sets: Sets
 }
 
 type Pending<Input, Output> = { readonly input: Input; readonly settle: PromiseWithResolvers<Output> }
@@ -21,11 +25,12 @@ type Pending<Input, Output> = { readonly input: Input; readonly settle: PromiseW
  *
  * A run that fails is repeated one by one, unless the database is away, so that one input spoils it for nobody else.
  *
- * The function that it makes throws Fault `unavailable` when too many wait.
+ * The function that it makes throws Fault `unavailable` when too many wait, `deadline_exceeded` for what `isExpired`.
  */
 export const createGatherer = <Input, Output>({
   run,
   keyOf,
+  isExpired = () => false,
   sets,
 }: GatherOptions<Input, Output>): ((input: Input) => Promise<Output>) => {
   let waiting: Pending<Input, Output>[] = []
@@ -59,7 +64,13 @@ export const createGatherer = <Input, Output>({
     return set
   }
 
-  const runSet = async (set: readonly Pending<Input, Output>[]): Promise<void> => {
+  const runSet = async (taken: readonly Pending<Input, Output>[]): Promise<void> => {
+    const set = taken.filter(({ input, settle }) => {
+      const expired = isExpired(input)
+      if (expired) settle.reject(new Fault('deadline_exceeded'))
+      return !expired
+    })
+    if (set.length === 0) return
     try {
       const outputs = await run(set.map(({ input }) => input))
       if (outputs.length !== set.length) throw new Error('a run left an input without an answer')

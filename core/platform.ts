@@ -10,6 +10,7 @@ import { createApp } from './app.ts'
 import { createPasswords, type Derive } from './auth/password.ts'
 import { authRoutes } from './auth/routes.ts'
 import { createSessionIssuer } from './auth/session-issuer.ts'
+import { createSessionSets } from './auth/session-sets.ts'
 import { isFor } from './cloud-event.ts'
 import { type Config, type Neighbours, neighboursOf } from './config.ts'
 import { type Consumer, logRefusals } from './consumer.ts'
@@ -100,6 +101,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
     }),
     ...(config.EVENT_BUS === 'direct' ? handOver({ peers, neighbours, prefix: prefixOf(config), clock }) : []),
   ]
+  const sets = { size: config.WRITE_SET_SIZE, inFlight: config.WRITE_SETS_IN_FLIGHT }
   const stopping = new AbortController()
 
   return {
@@ -114,6 +116,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
                 knownNetworks: createKnownNetworks(adapters.redis),
                 passwords: createPasswords(adapters.derive),
                 idTokens: { verifiers: adapters.idTokens, log },
+                sets: createSessionSets({ database, clock, sets }),
                 database,
                 directory,
                 names: config.FORBIDDEN_NAMES,
@@ -135,7 +138,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
         database,
         cell,
         clock,
-        sets: { size: config.WRITE_SET_SIZE, inFlight: config.WRITE_SETS_IN_FLIGHT },
+        sets,
       }),
       edgeKeys: config.EDGE_KEYS,
       principals: createPrincipalReader(db),

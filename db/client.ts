@@ -10,7 +10,7 @@ export type Db = PgDatabase<PostgresJsQueryResultHKT>
 export type Tx = Parameters<Parameters<Db['transaction']>[0]>[0]
 
 /** What stands for a `$1` of a statement. */
-export type Parameter = string | number | null | readonly string[]
+export type Parameter = string | number | null | readonly (string | null)[]
 
 export type Database = {
   readonly db: Db
@@ -70,7 +70,7 @@ export const openDatabase = (options: DatabaseOptions): Database => {
   return {
     db,
     statement: async <Row>(text: string, parameters: readonly Parameter[]) => {
-      const query = sql.unsafe(text, parameters as (string | number | null | string[])[], { prepare: true })
+      const query = sql.unsafe(text, parameters as (string | number | null | (string | null)[])[], { prepare: true })
       const rows = await heard(query, options.statementTimeoutMs + silenceMaxMs)
       return rows as unknown as Row[]
     },

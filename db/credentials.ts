@@ -58,27 +58,36 @@ const holdingColumns = `player_id as "playerId", version, created_at as "created
 export type EventOrigin = { readonly eventId: EventId; readonly traceparent: string; readonly now: Date }
 
 /**
- * SQL that tells the other cells of the rows of `credentials` that the CTE `c` has changed, or of none.
- * Parameters: event id, traceparent, time.
+ * SQL that tells the other cells of rows of `credentials` that have changed, or of none. `from` has them as `c`; the others are
+ * SQL of an event's id, its traceparent, and its time.
  */
-export const tellOthers = (eventId: string, traceparent: string, at: string) => `
+export const tellOthers = ({
+  from,
+  eventId,
+  traceparent,
+  at,
+}: Readonly<Record<'from' | 'eventId' | 'traceparent' | 'at', string>>) => `
   insert into outbox (event_id, aggregate, version, type, data, moved, traceparent, occurred_at)
-  select ${eventId}, 'credential:' || provider || ':' || credential_hash, version, 'perigee.replica.credential.v1',
-    jsonb_build_object('provider', provider, 'credentialHash', credential_hash, 'playerId', player_id,
-      'createdAt', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
-    '[]', ${traceparent}, ${momentOf(at)} from c`
+  select ${eventId}, 'credential:' || c.provider || ':' || c.credential_hash, c.version, 'perigee.replica.credential.v1',
+    jsonb_build_object('provider', c.provider, 'credentialHash', c.credential_hash, 'playerId', c.player_id,
+      'createdAt', to_char(c.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
+    '[]', ${traceparent}, ${momentOf(at)} from ${from}`
 
-/** Takes a credential that is nobody's. `on conflict` waits for a claim in flight, up to `lock_timeout`. */
-export const takeCredential = (playerId: string, at: string) => `
-  insert into credentials as c (provider, credential_hash, player_id, version, created_at)
-  values ($1, $2, ${playerId}, ${at}, ${momentOf(at)})
+/**
+ * Takes credentials that are nobody's; `rows` is SQL of provider, hash, player, version and time, of no credential twice.
+ * `on conflict` waits for a claim in flight, up to `lock_timeout`.
+ */
+export const takeCredentials = (rows: string) => `
+  insert into credentials as c (provider, credential_hash, player_id, version, created_at) ${rows}
   on conflict (provider, credential_hash) do update set player_id = excluded.player_id,
     version = greatest(c.version + 1, excluded.version), created_at = excluded.created_at
   where c.player_id is null
   returning *`
 
+const tellNews = tellOthers({ from: 'c', eventId: '$5', traceparent: '$6', at: '$4' })
+
 const claimStatement = `
-with c as (${takeCredential('$3', '$4')}), o as (${tellOthers('$5', '$6', '$4')})
+with c as (${takeCredentials(`values ($1, $2, $3, $4, ${momentOf('$4')})`)}), o as (${tellNews})
 select ${holdingColumns} from c
 union all
 select ${holdingColumns} from credentials where provider = $1 and credential_hash = $2 and not exists (select from c)`
@@ -100,7 +109,7 @@ const releaseStatement = `
 with c as (
   update credentials set player_id = null, version = greatest(version + 1, $4::bigint)
   where provider = $1 and credential_hash = $2 and player_id = $3 returning *
-), o as (${tellOthers('$5', '$6', '$4')})
+), o as (${tellNews})
 select ${holdingColumns} from c
 union all
 select ${holdingColumns} from credentials where provider = $1 and credential_hash = $2 and not exists (select from c)`

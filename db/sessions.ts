@@ -1,7 +1,7 @@
 import { and, count, desc, eq, gt, isNull, ne, sql } from 'drizzle-orm'
 import { bigint, check, index, integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
 import type { PlayerId, SessionId } from '#contract/ids.ts'
-import type { Database, Db, Tx } from './client.ts'
+import type { Db, Tx } from './client.ts'
 import { id, moment } from './columns.ts'
 import { players } from './players.ts'
 
@@ -58,41 +58,6 @@ export const rotateSession = async (
   next: Pick<SessionRow, 'generation' | 'tokenHash' | 'usedAtMs' | 'expiresAt'>,
 ): Promise<void> => {
   await tx.update(sessions).set(next).where(eq(sessions.sessionId, sessionId))
-}
-
-/**
- * By the primary keys. Of two at once the second waits for the first, looks at the row anew and finds another generation, so
- * one of them changes it. Uses older than the latest are out of their grace when that is.
- */
-const rotateNewestStatement = `
-update sessions s set generation = s.generation + 1, token_hash = $4, expires_at = to_timestamp($6::bigint / 1000.0),
-  used_at_ms = case when s.used_at_ms[1] + $7::bigint > $5::bigint then array_prepend($5::bigint, s.used_at_ms[1:31])
-    else array[$5::bigint] end
-from players p
-where s.session_id = $1 and s.generation = $2 and s.token_hash = $3 and s.revoked_at is null
-  and s.expires_at > to_timestamp($5::bigint / 1000.0) and p.player_id = s.player_id and p.epoch = s.epoch
-returning s.player_id as "playerId", s.epoch`
-
-/**
- * Moves a live session from its newest token to the next, and answers whose it is. Undefined, and nothing stored, when that
- * token is not the newest, or the session has ended.
- */
-export const rotateNewest = async (
-  database: Database,
-  { sessionId, generation }: Pick<SessionRow, 'sessionId' | 'generation'>,
-  change: {
-    /** Hashes of the two tokens. */
-    readonly from: string
-    readonly to: string
-    readonly now: Date
-    readonly expiresAt: Date
-    readonly graceMs: number
-  },
-): Promise<Pick<SessionRow, 'playerId' | 'epoch'> | undefined> => {
-  const { from, to, now, expiresAt, graceMs } = change
-  const parameters = [sessionId, generation, from, to, now.getTime(), expiresAt.getTime(), graceMs]
-  const [row] = await database.statement<Pick<SessionRow, 'playerId' | 'epoch'>>(rotateNewestStatement, parameters)
-  return row
 }
 
 /** Whose a session is, whether it stands or not, by the primary key; undefined when there is none. */

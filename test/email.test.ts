@@ -8,7 +8,7 @@ import { createPasswords, passwordWork } from '#core/auth/password.ts'
 import { parsePasswordHash } from '#core/auth/password-hash.ts'
 import { createSessionIssuer } from '#core/auth/session-issuer.ts'
 import { createSecrets } from '#core/secrets.ts'
-import { registerPlayer } from '#db/sign-in.ts'
+import { registerPlayers } from '#db/register.ts'
 import { contentsOf } from './contents.ts'
 import { createCountedDerive } from './counted-derive.ts'
 import { cell, startWorld, type World } from './harness.ts'
@@ -225,14 +225,14 @@ test.each(['alone', 'control', 'follower'] as const)(
         moved: [],
         traceparent: '',
       } as const
-      const registration = { playerId, displayName: 'Ada', version: now.getTime(), event }
+      const player = { playerId, displayName: 'Ada', version: now.getTime(), event }
       // The follower has claimed it for the player who was to be made before.
       const [row] = await database.statement<{ id: PlayerId }>(
         'select player_id as id from credentials where credential_hash = $1',
         [proven.credentialHash],
       )
-      const placed = by === 'follower' && row ? { ...registration, playerId: row.id } : registration
-      return registerPlayer(database, proven, { ...placed, ...session, claim })
+      const placed = by === 'follower' && row ? { ...player, playerId: row.id } : player
+      return (await registerPlayers(database, by, [{ credential: proven, session, player: placed, claim }]))[0]
     }
     const body = newAddress()
     expect(await register(body)).toBeDefined()

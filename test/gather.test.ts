@@ -58,6 +58,21 @@ test('with the database away a set is not tried one by one', async () => {
   expect(runs).toEqual([['first'], ['a', 'b']])
 })
 
+test('what nobody waits for any more is not done, and spoils nothing for the others', async () => {
+  const { runs, run, open } = createStage()
+  let now = 0
+  const gather = createGatherer({
+    run,
+    isExpired: (input) => input.startsWith('late') && now > 0,
+    sets: { size: 8, inFlight: 1 },
+  })
+  const settled = Promise.allSettled(['first', 'late a', 'b'].map((input) => gather(input)))
+  now = 1
+  await open()
+  expect(await settled).toMatchObject([{ value: 'FIRST' }, { reason: { code: 'deadline_exceeded' } }, { value: 'B' }])
+  expect(runs).toEqual([['first'], ['b']])
+})
+
 test('who comes when two thousand wait is told to come back', async () => {
   const { run, open } = createStage()
   const gather = createGatherer({ run, sets: { size: 8, inFlight: 1 } })

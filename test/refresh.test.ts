@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseNamedKeys } from '#contract/edge-request.ts'
 import { cellSchema, newId, type PlayerId, sessionIdSchema } from '#contract/ids.ts'
-import { encodeToken, firstToken } from '#core/auth/refresh-token.ts'
+import { encodeToken, firstToken, parseToken, successorOf, tokenHash } from '#core/auth/refresh-token.ts'
 import { createSecrets } from '#core/secrets.ts'
+import { rotateNewest } from '#db/rotate.ts'
 import { lockSession, rotateSession } from '#db/sessions.ts'
 import { type CoreCall, eventually, signCoreCall, startWorld, type World } from './harness.ts'
 
@@ -116,6 +117,25 @@ test('who looks at a session while another changes it waits, and decides over wh
   order.push('the second sees it')
   await first
   expect([second?.generation, order]).toEqual([1, ['the first changes it', 'the second sees it']])
+})
+
+test('who is refreshed together with a session that another holds does not wait for it', async () => {
+  const [held, free] = [await signIn(), await signIn()]
+  const { database, secrets } = world
+  const master = createSecrets(parseNamedKeys(secrets.masterKeys))
+  const rotationOf = (text: string) => {
+    const token = parseToken(master, text) ?? expect.fail('no token')
+    const now = new Date(world.clock())
+    const hashes = { from: tokenHash(token), to: tokenHash(successorOf(master, token)) }
+    return { ...token, ...hashes, now, expiresAt: new Date(now.getTime() + 60_000), graceMs: 30_000 }
+  }
+  const rotated = await database.db.transaction(async (tx) => {
+    await lockSession(tx, sessionIdOf(held.token))
+    return rotateNewest(database, [rotationOf(held.token), rotationOf(free.token)])
+  })
+  expect(rotated).toEqual([undefined, { playerId: free.playerId, epoch: 0 }])
+  expect((await refresh(held.token)).status).toBe(200)
+  expect(await sessionOf(free.token)).toEqual({ generation: 1, revoked: false })
 })
 
 test('an answer that never arrives changes nothing: the same token gets the same successor and the session goes on', async () => {

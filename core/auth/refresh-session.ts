@@ -5,7 +5,7 @@ import type { Context } from '#core/context.ts'
 import { requireHome } from '#core/directory.ts'
 import { endSession } from '#core/revocation.ts'
 import type { Tx } from '#db/client.ts'
-import { lockSession, rotateNewest, rotateSession } from '#db/sessions.ts'
+import { lockSession, rotateSession } from '#db/sessions.ts'
 import { requireProof } from './device-proof.ts'
 import { parseToken, type RefreshToken, successorOf, tokenHash } from './refresh-token.ts'
 import { type SessionIssuer, sessionLifeMs } from './session-issuer.ts'
@@ -29,14 +29,14 @@ type Decision =
  * Exchanges a refresh token for its successor. Called again, or by many at once, it answers with the same successor until
  * that is used, and for 30 s after; a token that comes later than that ends its session, for one of its two holders is a thief.
  *
- * The newest token of a session, which is nearly every one, is exchanged in one statement. What that finds changed, or was
- * never the newest, is decided with the session locked.
+ * The newest token of a session, which is nearly every one, is exchanged in one statement for all who come at the same time. What
+ * that finds changed or held, or was never the newest, is decided with the session locked.
  *
  * @throws Fault `refresh_token_invalid` for what was never issued, or a session that has ended; `refresh_token_reused`;
  * `refresh_proof_invalid` for a session that is bound to a device's key; `misdirected` when another cell has the session
  */
 export const refreshSession = async (
-  { issuer, database }: Pick<SignIn, 'issuer' | 'database'>,
+  { issuer, sets }: Pick<SignIn, 'issuer' | 'sets'>,
   ctx: Context,
   { refreshToken, proof }: InputOf<typeof route>['body'],
 ): Promise<Session> => {
@@ -50,7 +50,7 @@ export const refreshSession = async (
   const successor = successorOf(issuer.secrets, token)
   const expiresAt = new Date(now.getTime() + sessionLifeMs)
   const change = { from: tokenHash(token), to: tokenHash(successor), now, expiresAt, graceMs }
-  const owner = await rotateNewest(database, token, change)
+  const owner = await sets.rotate({ ...token, ...change, deadlineAt: ctx.deadlineAt })
   if (owner) return issuer.issue({ ...owner, sessionId: token.sessionId, now }, successor)
 
   const decision = await ctx.db.transaction((tx) => decide(tx, issuer, { token, now: ctx.now }))

@@ -10,24 +10,21 @@ import type { NewEvent } from '#core/write.ts'
 import type { Database } from '#db/client.ts'
 import type { Credential } from '#db/credentials.ts'
 import { findSuccessor, type PlayerRow } from '#db/players.ts'
+import type { NewPlayer } from '#db/register.ts'
 import type { DeviceKey } from '#db/sessions.ts'
-import {
-  type FirstSession,
-  type ProvenCredential,
-  type Registration,
-  registerPlayer,
-  signInByCredential,
-} from '#db/sign-in.ts'
+import type { ProvenCredential, SignInAttempt } from '#db/sign-in.ts'
 import type { GuessLimits } from './guess-limits.ts'
 import type { IdTokens } from './id-token.ts'
 import type { Passwords } from './password.ts'
 import type { SessionIssuer } from './session-issuer.ts'
+import type { SessionSets } from './session-sets.ts'
 
 /** What signing in needs beside the request. */
 export type SignIn = GuessLimits & {
   readonly issuer: SessionIssuer
   readonly passwords: Passwords
   readonly idTokens: IdTokens
+  readonly sets: SessionSets
   readonly database: Database
   readonly directory: Directory
   readonly names: DisplayNames
@@ -87,20 +84,16 @@ export const trySignIn = async (
   return { player: ownProfileOf(player), created, ...tokens }
 }
 
-type Attempt = {
-  readonly credential: ProvenCredential
-  readonly session: FirstSession
-  readonly options: SignInOptions
-}
+type Attempt = SignInAttempt & { readonly options: SignInOptions }
 
 const findOrMake = async (
-  { database, directory, names }: SignIn,
+  { sets, directory, names }: SignIn,
   ctx: Context,
   { credential, session, options }: Attempt,
 ): Promise<{ readonly player: PlayerRow; readonly created: boolean } | 'outdated'> => {
-  const { cell, now } = ctx
+  const { cell, now, deadlineAt } = ctx
   const find = async (): Promise<PlayerRow | 'outdated' | undefined> => {
-    const found = await signInByCredential(database, credential, session)
+    const found = await sets.signIn({ credential, session, deadlineAt })
     if (found && !found.player) requireHome(cell, found.owner)
     if (!found?.player) return undefined
     return found.isProven || found.player.deletedAt ? found.player : 'outdated'
@@ -132,7 +125,13 @@ const findOrMake = async (
   if (known) await directory.release(credential, known.playerId, ctx)
   const { playerId, claim } = await directory.place(credential, newId('player', cell, now.getTime()), ctx)
   requireHome(cell, playerId)
-  const made = await registerPlayer(database, credential, { ...newPlayer(ctx, playerId, options), ...session, claim })
+  const made = await sets.register({
+    credential,
+    session,
+    player: newPlayer(ctx, playerId, options),
+    claim,
+    deadlineAt,
+  })
   // Whoever took the credential in between has committed by now.
   const player = made ?? (await find())
   if (player === 'outdated') return player
@@ -169,7 +168,7 @@ export const requireAdmitted = (player: PlayerRow, now: Date): void => {
   if (deleteAt) throw new Fault('deletion_pending', { extras: { deleteAt: deleteAt.toISOString() } })
 }
 
-const newPlayer = ({ now, cell, traceparent }: Context, playerId: PlayerId, options: SignInOptions): Registration => {
+const newPlayer = ({ now, cell, traceparent }: Context, playerId: PlayerId, options: SignInOptions): NewPlayer => {
   const version = now.getTime()
   const displayName = options.displayName ?? guestName(playerId)
   const event: NewEvent = {
