@@ -1585,4 +1585,12 @@ export const mutants: readonly Mutant[] = [
     test: 'test/sign-in-sets.test.ts',
     testName: 'each of a mixed crowd',
   },
+  {
+    name: 'unlinks-take-turns',
+    file: 'core/auth/unlink.ts',
+    find: 'runningMax: 2,',
+    replace: 'runningMax: 12,',
+    test: 'test/unlink-cells.test.ts',
+    testName: 'unlinks that wait for a silent control cell',
+  },
 ]

@@ -1,6 +1,6 @@
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import { Fault } from '#contract/problem.ts'
+import { createTurns } from '#core/turns.ts'
 import { encodePasswordHash, type PasswordHash, parsePasswordHash, type Work } from './password-hash.ts'
 
 /** Passwords, hashed by argon2id. */
@@ -56,7 +56,7 @@ export const argon2id: Derive = ({ password, salt, work, hashBytes: tagLength })
  * @see https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
  */
 export const createPasswords = (derive: Derive): Passwords => {
-  const inTurn = createTurns()
+  const inTurn = createTurns({ runningMax, waitingMax, retryAfterMs, what: 'passwords' })
   /** Nobody's: random bytes that no password is known to give. */
   const nobodys: PasswordHash = { work: passwordWork, salt: randomBytes(saltBytes), hash: randomBytes(hashBytes) }
 
@@ -80,22 +80,4 @@ export const createPasswords = (derive: Derive): Passwords => {
 export const needsRehash = (stored: string): boolean => {
   const { work } = parsePasswordHash(stored)
   return work.memoryKib < passwordWork.memoryKib || work.passes < passwordWork.passes
-}
-
-/** Lets two at once run, first come first; a turn that ends is handed to the next. */
-const createTurns = () => {
-  const line: (() => void)[] = []
-  let running = 0
-  return async <Result>(work: () => Promise<Result>): Promise<Result> => {
-    if (running < runningMax) running++
-    else if (line.length < waitingMax) await new Promise<void>((resolve) => line.push(resolve))
-    else throw new Fault('unavailable', { detail: `more than ${waitingMax} passwords are waiting`, retryAfterMs })
-    try {
-      return await work()
-    } finally {
-      const next = line.shift()
-      if (next) next()
-      else running--
-    }
-  }
 }

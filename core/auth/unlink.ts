@@ -3,11 +3,18 @@ import { Fault } from '#contract/problem.ts'
 import type { AnswerOf, InputOf } from '#contract/route.ts'
 import { type Context, playerOf } from '#core/context.ts'
 import type { Directory } from '#core/directory.ts'
+import type { TurnBounds } from '#core/turns.ts'
 import { type LinkRow, listCredentials } from '#db/credentials.ts'
 import { deleteVerifiers } from '#db/passwords.ts'
 import { hasBecome, lockPlayer } from '#db/players.ts'
 import { admitToLinks, linkOf } from './link.ts'
 import type { SignIn } from './sign-in.ts'
+
+/**
+ * An unlink holds one of the process's connections for transactions, eight as a rule, while it asks the control cell: for two
+ * seconds and more where that is silent. Two leave the others to what can be done without it. Eight wait: players unlink now and then.
+ */
+export const unlinkTurns: TurnBounds = { runningMax: 2, waitingMax: 8, retryAfterMs: 2_000, what: 'unlinks' }
 
 /**
  * Takes the caller's links of a provider away, or one of them. All of it happens with the player's row locked, so that two at
