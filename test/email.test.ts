@@ -11,7 +11,8 @@ import { createSecrets } from '#core/secrets.ts'
 import { registerPlayers } from '#db/register.ts'
 import { contentsOf } from './contents.ts'
 import { createCountedDerive } from './counted-derive.ts'
-import { cell, startWorld, type World } from './harness.ts'
+import { lockWaits } from './erasing.ts'
+import { cell, eventually, startWorld, type World } from './harness.ts'
 import { addressOf } from './valid-call.ts'
 
 const hashes = createCountedDerive()
@@ -260,6 +261,21 @@ test('a password ends with its change, and all sessions but the one that it was 
   expect(await codeOf(write)).toBe('served')
   expect(await codeOf(signIn({ ...body, create: false }))).toBe('credential_invalid')
   expect((await signIn({ ...body, password: change.newPassword })).player.id).toBe(own.player.id)
+})
+
+test('a change of a password that waits for a ban or an erasure holds nothing that those need', async () => {
+  const body = newAddress()
+  const { player, accessToken } = await signIn(body)
+  const { credentialHash } = emailCredentialOf(body.email)
+  const change = { password: body.password, newPassword: 'another lasting phrase' }
+  const { outcome } = await world.sql.begin(async (tx) => {
+    await tx`select from players where player_id = ${player.id} for no key update`
+    const outcome = codeOf(world.client({ bearer: accessToken }).changePassword({ body: change }))
+    await eventually(async () => (await lockWaits(world)) > 0, 5_000)
+    await tx`select from passwords where credential_hash = ${credentialHash} for update nowait`
+    return { outcome }
+  })
+  expect(await outcome).toBe('served')
 })
 
 test('of two changes of a password at once one is refused', async () => {

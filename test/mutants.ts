@@ -1593,4 +1593,13 @@ export const mutants: readonly Mutant[] = [
     test: 'test/unlink-cells.test.ts',
     testName: 'unlinks that wait for a silent control cell',
   },
+  {
+    name: 'passwords-after-players',
+    file: 'core/auth/change-password.ts',
+    find: "    if (principal.kind === 'player') await endOtherSessions",
+    replace:
+      "    await replaceVerifier(tx, credentialHash, { from: verifier, to: verifier, now })\n    if (principal.kind === 'player') await endOtherSessions",
+    test: 'test/email.test.ts',
+    testName: 'a change of a password that waits',
+  },
 ]

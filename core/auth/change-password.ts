@@ -30,8 +30,9 @@ export const changePassword = async (deps: SignIn, ctx: Context, body: Body): Pr
   if (weakness !== undefined) throw new Fault('password_weak', { detail: `the password cannot be chosen: ${weakness}` })
   const to = await deps.passwords.hash(newPassword)
   await db.transaction(async (tx) => {
-    if (!(await replaceVerifier(tx, credentialHash, { from: verifier, to, now }))) throw new Fault('credential_refused')
+    // The player's row first, as an erasure locks it before it takes the password away: else each would wait for the other.
     if (principal.kind === 'player') await endOtherSessions(tx, { ...principal, now })
+    if (!(await replaceVerifier(tx, credentialHash, { from: verifier, to, now }))) throw new Fault('credential_refused')
   })
   return { changedAt: now.toISOString() }
 }
