@@ -10,7 +10,8 @@ import { newId, type PlayerId, type TransactionId } from '#contract/ids.ts'
 import { estimateShare } from '#core/audit-ledger.ts'
 import { type Difference, listPlayerQuantiles } from '#db/audit.ts'
 import { freePort } from '#infra/local/ports.ts'
-import { cell, eventually, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { cell, startWorld, type World } from './harness.ts'
 import { insertPlayers } from './wallet-calls.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CallError, type Client } from '#contract/client.ts'
 import { bannedForEver } from '#contract/moderation.ts'
 import type { routes } from '#contract/routes.ts'
-import { eventually, type SignedIn, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { type SignedIn, startWorld, type World } from './harness.ts'
 
 /** What is promised of reads by a session that has ended. */
 const boundMs = 10_000

@@ -9,7 +9,9 @@ import { createApiKey } from '#core/api-keys.ts'
 import { directoryPath } from '#core/directory.ts'
 import { createSecrets, decrypt, sha256 } from '#core/secrets.ts'
 import { listSigningKeys, revokeApiKey } from '#db/keys.ts'
-import { type Cells, eventually, startCells, type WorldCell } from './harness.ts'
+import { type Cells, startCells } from './cells.ts'
+import { eventually } from './eventually.ts'
+import type { WorldCell } from './world-cell.ts'
 
 const names = ['eu1', 'us1'] as const
 const eu = 0

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '#infra/local/ports.ts'
 import { type Child, startChild, untilReady } from '#infra/local/process.ts'
-import { type CoreCall, cell, signCoreCall, type World } from './harness.ts'
+import { type CoreCall, signCoreCall } from './core-call.ts'
+import { cell, type World } from './harness.ts'
 
 /** A core of its own process on a world's database, that can be killed. */
 export type CoreProcess = Child & {

@@ -2,7 +2,8 @@ import { Agent, request } from 'node:http'
 import * as z from 'zod'
 import type { EdgePrincipal } from '#contract/edge-request.ts'
 import { playerIdSchema, sessionIdSchema } from '#contract/ids.ts'
-import { type CoreCall, signCoreCall, type World } from './harness.ts'
+import { type CoreCall, signCoreCall } from './core-call.ts'
+import type { World } from './harness.ts'
 import type { Call } from './valid-call.ts'
 
 /** A request as it goes over the wire from an edge to a core: what a forger has to work with. */

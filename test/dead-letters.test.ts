@@ -4,7 +4,8 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createDeadLetterConsumer } from '#core/dead-letters.ts'
 import { encodeDeadLetter } from '#infra/event-bus.ts'
-import { eventually, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { startWorld, type World } from './harness.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const run = promisify(execFile)

@@ -4,7 +4,8 @@ import { CallError } from '#contract/client.ts'
 import { createRelay } from '#core/relay.ts'
 import type { BusMessage, EventBus } from '#infra/event-bus.ts'
 import { createLog } from '#infra/log.ts'
-import { cell, eventually, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { cell, startWorld, type World } from './harness.ts'
 
 let world: World
 beforeEach(async () => {

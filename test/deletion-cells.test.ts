@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PlayerId } from '#contract/ids.ts'
 import { sha256 } from '#core/secrets.ts'
+import { type Cells, startCells } from './cells.ts'
 import { codeOf, eraserOf, makeDue } from './erasing.ts'
-import { type Cells, eventually, startCells, type WorldCell } from './harness.ts'
+import { eventually } from './eventually.ts'
+import type { WorldCell } from './world-cell.ts'
 
 const eu = 0
 const us = 1

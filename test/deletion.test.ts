@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PlayerId } from '#contract/ids.ts'
 import { codeOf, deleteByOperator, eraserOfWorld, eventsOf, failureOf, lockWaits } from './erasing.ts'
-import { cell, eventually, type SignedIn, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { cell, type SignedIn, startWorld, type World } from './harness.ts'
 
 const dayMs = 24 * 3_600_000
 const [requested, cancelled, deleted] = [

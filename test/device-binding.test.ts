@@ -3,8 +3,9 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { CallError } from '#contract/client.ts'
 import { deviceKeySchema } from '#contract/device-key.ts'
 import { sessionIdSchema } from '#contract/ids.ts'
+import type { CoreCall } from './core-call.ts'
 import { type KeyedDevice, makeDevice } from './device.ts'
-import { type CoreCall, startWorld, type World } from './harness.ts'
+import { startWorld, type World } from './harness.ts'
 
 let world: World
 beforeAll(async () => {

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CallError } from '#contract/client.ts'
 import { displayNameSchema } from '#contract/display-name.ts'
 import { createDisplayNames, forbiddenNamesMax } from '#core/display-names.ts'
-import { forbiddenName, type SignedIn, startWorld, type World } from './harness.ts'
+import { type SignedIn, startWorld, type World } from './harness.ts'
+import { forbiddenName } from './world-cell.ts'
 
 const taken = [
   'Ada',

@@ -3,9 +3,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CallError } from '#contract/client.ts'
 import { cellOf, cellSchema, newId } from '#contract/ids.ts'
 import { deviceCredentialOf, emailCredentialOf } from '#core/auth/credential.ts'
+import { type Cells, startCells } from './cells.ts'
 import { createCountedDerive } from './counted-derive.ts'
-import { type Cells, eventually, startCells, type WorldCell } from './harness.ts'
+import { eventually } from './eventually.ts'
 import { addressOf } from './valid-call.ts'
+import type { WorldCell } from './world-cell.ts'
 
 /** The first is the control cell. */
 const names = ['eu1', 'us1'] as const

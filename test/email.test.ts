@@ -12,7 +12,8 @@ import { registerPlayers } from '#db/register.ts'
 import { contentsOf } from './contents.ts'
 import { createCountedDerive } from './counted-derive.ts'
 import { lockWaits } from './erasing.ts'
-import { cell, eventually, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { cell, startWorld, type World } from './harness.ts'
 import { addressOf } from './valid-call.ts'
 
 const hashes = createCountedDerive()

@@ -8,7 +8,9 @@ import { createEraser, type Eraser } from '#core/eraser.ts'
 import { createPeers } from '#core/peers.ts'
 import type { Db } from '#db/client.ts'
 import { createLog } from '#infra/log.ts'
-import { type Cells, cell, type World, type WorldCell } from './harness.ts'
+import type { Cells } from './cells.ts'
+import { cell, type World } from './harness.ts'
+import type { WorldCell } from './world-cell.ts'
 
 type Member = Pick<WorldCell, 'cell' | 'coreUrl' | 'database'>
 

@@ -6,7 +6,8 @@ import { sha256 } from '#core/secrets.ts'
 import { fileDeadLetter } from '#db/dead-letters.ts'
 import { makeDevice } from './device.ts'
 import { codeOf, deleteByOperator, eraserOfWorld, eventsOf, lockWaits, makeDue } from './erasing.ts'
-import { eventually, type SignedIn, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { type SignedIn, startWorld, type World } from './harness.ts'
 
 let world: World
 beforeAll(async () => {

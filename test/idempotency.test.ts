@@ -6,8 +6,10 @@ import { fingerprintOf } from '#core/request.ts'
 import type { SetRow } from '#db/set-statement.ts'
 import { moveStatement } from '#db/value.ts'
 import { checkedFetch } from './checked-fetch.ts'
+import { type CoreCall, signCoreCall } from './core-call.ts'
 import { startCoreProcess } from './core-process.ts'
-import { type CoreCall, cell, eventually, signCoreCall, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { cell, startWorld, type World } from './harness.ts'
 import { codeOf, type Sent, sentOf } from './wallet-calls.ts'
 
 let world: World

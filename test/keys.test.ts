@@ -10,7 +10,8 @@ import { createSecrets, sha256 } from '#core/secrets.ts'
 import { createSigningKey, tokensEndAt } from '#core/signing-keys.ts'
 import { listSigningKeys } from '#db/keys.ts'
 import { coreCommand } from './core-command.ts'
-import { cell, eventually, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { cell, startWorld, type World } from './harness.ts'
 
 let world: World
 beforeAll(async () => {

@@ -7,7 +7,8 @@ import { deviceCredentialOf, emailCredentialOf } from '#core/auth/credential.ts'
 import { lockPlayer } from '#db/players.ts'
 import { createCountedDerive } from './counted-derive.ts'
 import { lockWaits } from './erasing.ts'
-import { eventually, type SignedIn, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { type SignedIn, startWorld, type World } from './harness.ts'
 import { addressOf, newIdToken } from './valid-call.ts'
 
 let world: World

@@ -6,8 +6,10 @@ import { CallError } from '#contract/client.ts'
 import type { PlayerId } from '#contract/ids.ts'
 import { directoryPath } from '#core/directory.ts'
 import { sha256 } from '#core/secrets.ts'
+import { type Cells, startCells } from './cells.ts'
 import { eraserOf } from './erasing.ts'
-import { type Cells, eventually, startCells, type WorldCell } from './harness.ts'
+import { eventually } from './eventually.ts'
+import type { WorldCell } from './world-cell.ts'
 
 const names = ['eu1', 'us1'] as const
 const control = 0

@@ -15,7 +15,8 @@ import { outbox } from '#db/outbox.ts'
 import { lockPlayers } from '#db/players.ts'
 import { makeDevice } from './device.ts'
 import { lockWaits } from './erasing.ts'
-import { cell, eventually, type SignedIn, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { cell, type SignedIn, startWorld, type World } from './harness.ts'
 import { makePlayers } from './wallet-calls.ts'
 
 let world: World

@@ -25,7 +25,8 @@ import { moveStatement } from '#db/value.ts'
 import { createLog } from '#infra/log.ts'
 import { coreCommand } from './core-command.ts'
 import { lockWaits } from './erasing.ts'
-import { cell, eventually, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { cell, startWorld, type World } from './harness.ts'
 import { makeSpareOperators, type SpareOperator, secretsOf } from './spare-operators.ts'
 
 const sessionMs = 8 * 3_600_000

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { getProfile } from '#contract/players.ts'
+import { eventually } from './eventually.ts'
 import { startExtraEdge } from './extra-edge.ts'
-import { eventually, startWorld, type World } from './harness.ts'
+import { startWorld, type World } from './harness.ts'
 
 let world: World
 beforeAll(async () => {

@@ -7,9 +7,11 @@ import { encodeToken, firstToken } from '#core/auth/refresh-token.ts'
 import { createSecrets } from '#core/secrets.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { makeDevice } from './device.ts'
-import { cell, eventually, forbiddenName } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { cell } from './harness.ts'
 import type { Stage } from './stage.ts'
 import { addressOf, type Call, requestOf, validCall, withBody, withHeaders } from './valid-call.ts'
+import { forbiddenName } from './world-cell.ts'
 
 /** Makes a route answer with a code, through an edge, and hands the answer back. It was held to the contract by then. */
 export type Provocation = (stage: Stage, call: Call) => Promise<Response>

@@ -7,7 +7,9 @@ import { encodeToken, firstToken, parseToken, successorOf, tokenHash } from '#co
 import { createSecrets } from '#core/secrets.ts'
 import { rotateNewest } from '#db/rotate.ts'
 import { lockSession, rotateSession } from '#db/sessions.ts'
-import { type CoreCall, eventually, signCoreCall, startWorld, type World } from './harness.ts'
+import { type CoreCall, signCoreCall } from './core-call.ts'
+import { eventually } from './eventually.ts'
+import { startWorld, type World } from './harness.ts'
 
 let world: World
 beforeAll(async () => {

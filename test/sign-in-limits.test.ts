@@ -3,9 +3,10 @@ import { afterAll, beforeAll, expect, inject, onTestFinished, test, vi } from 'v
 import { sessionSchema } from '#contract/auth.ts'
 import { networkOf } from '#contract/network.ts'
 import { createKnownNetworks } from '#core/known-networks.ts'
+import type { CoreCall } from './core-call.ts'
 import { startCoreProcess } from './core-process.ts'
 import { createCountedDerive } from './counted-derive.ts'
-import { type CoreCall, startWorld, type World } from './harness.ts'
+import { startWorld, type World } from './harness.ts'
 import { addressOf } from './valid-call.ts'
 
 const minuteMs = 60_000

@@ -11,7 +11,8 @@ import type { PlayerId } from '#contract/ids.ts'
 import { topicsOf } from '#core/config.ts'
 import { type Child, startChild, untilReady } from '#infra/local/process.ts'
 import { createPubSub } from '#infra/pubsub.ts'
-import { eventually, startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
+import { startWorld, type World } from './harness.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 /** Messages of a killed process come again when their ten seconds have passed; the emulator took 15 to 36 s. */

@@ -4,8 +4,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { sessionIdSchema } from '#contract/ids.ts'
 import { listSigningKeys, type SigningKeyRow } from '#db/keys.ts'
 import { checkedFetch } from './checked-fetch.ts'
+import { eventually } from './eventually.ts'
 import { claimsOf, createForger, type Forger, secondsFromNow } from './forged-tokens.ts'
-import { eventually, type SignedIn, startWorld, type World } from './harness.ts'
+import { type SignedIn, startWorld, type World } from './harness.ts'
 
 let world: World
 let player: SignedIn

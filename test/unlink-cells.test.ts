@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Cells, startCells } from './cells.ts'
 import { codeOf } from './erasing.ts'
-import { type Cells, startCells } from './harness.ts'
 
 const follower = 1
 /** More than there are connections for transactions, which are five in a test. */

@@ -3,7 +3,8 @@ import { newId, type PlayerId } from '#contract/ids.ts'
 import type { Db } from '#db/client.ts'
 import { players } from '#db/players.ts'
 import { wallets } from '#db/wallet.ts'
-import { type CoreCall, cell, type World } from './harness.ts'
+import type { CoreCall } from './core-call.ts'
+import { cell, type World } from './harness.ts'
 
 /** An answer as bytes: what a typed client would parse away is what a retry must get again. */
 export type Sent = {

@@ -3,23 +3,22 @@ import { connect, createServer } from 'node:net'
 /** Long for a connection to this machine, short beside the waits that poll with it. */
 const connectMaxMs = 1_000
 
+/** Systems give outgoing connections ports from 32768 (Linux) or 49152 (macOS, Windows) on; below 10000 live well-known services. */
+const range = { from: 10_000, count: 20_000 }
+const attemptsMax = 100
+
 /**
  * A port of 127.0.0.1 that nobody listens on now. It is not held: between this answer and its use another process can
- * take it, so whoever listens must still report a taken port.
+ * take it, so whoever listens must still report a taken port. No outgoing connection takes it, as it would one that the system chose.
+ * @throws Error when a hundred in a row are taken
  */
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        address !== null && typeof address === 'object'
-          ? resolve(address.port)
-          : reject(new Error('the system gave no port')),
-      )
-    })
-  })
+export const freePort = async (): Promise<number> => {
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const port = range.from + Math.floor(Math.random() * range.count)
+    if (await portIsFree(port)) return port
+  }
+  throw new Error(`none of ${attemptsMax} ports of 127.0.0.1 is free`)
+}
 
 /**
  * Whether one could listen on this port of 127.0.0.1 now. A port that this user may not listen on is not free either.

@@ -6,12 +6,13 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { newId } from '#contract/ids.ts'
 import { insertEvents } from '#db/outbox.ts'
 import { type Child, startChild, tail } from '#infra/local/process.ts'
+import { eventually } from '#test/eventually.ts'
 import { effectTables, subscribeEffects } from '#test/fault/effects.ts'
 import { busName, openEventBus } from '#test/fault/event-bus.ts'
 import { newRow, rest } from '#test/fault/new-row.ts'
 import { consumerSteps, relaySteps, type Step } from '#test/fault/steps.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
-import { cell, eventually, startWorld, type World } from '#test/harness.ts'
+import { cell, startWorld, type World } from '#test/harness.ts'
 
 /** Each step once, and 200 deaths in all. */
 const deaths = sized({ short: relaySteps.length + consumerSteps.length, long: 200 })

@@ -4,8 +4,9 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import type { PlayerId } from '#contract/ids.ts'
 import { auditLedger, noTotals } from '#core/audit-ledger.ts'
 import { type CoreProcess, startCoreProcess } from '#test/core-process.ts'
+import { eventually } from '#test/eventually.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
-import { eventually, startWorld, type World } from '#test/harness.ts'
+import { startWorld, type World } from '#test/harness.ts'
 import { codeOf, makePlayers, moveCall, sentOf } from '#test/wallet-calls.ts'
 
 let world: World

@@ -8,8 +8,8 @@ import { createLimiter, type Limit } from '#core/limiter.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { findRedis, type LocalRedis, startRedis } from '#infra/local/redis.ts'
 import { createRedis, type RegionalRedis } from '#infra/redis.ts'
+import { eventually } from '#test/eventually.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
-import { eventually } from '#test/harness.ts'
 import { createTalliedLimiter, startLimiterProcess } from '#test/limiter-process.ts'
 
 const instancesCount = 4

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { eventually } from '#test/eventually.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
-import { eventually } from '#test/harness.ts'
 import { type LaggingWorld, lagMaxMs, startLaggingWorld } from '#test/lagging-world.ts'
 import { agreeMaxMs, createObserver, type Observer } from '#test/observer.ts'
 import { type Caller, type ProfileRead, readProfile, rename, signInCallers } from '#test/profile-calls.ts'

@@ -6,10 +6,11 @@ import { createRelay } from '#core/relay.ts'
 import { insertEvents } from '#db/outbox.ts'
 import type { BusMessage, EventBus } from '#infra/event-bus.ts'
 import { createLog } from '#infra/log.ts'
+import { eventually } from '#test/eventually.ts'
 import { busName, openEventBus } from '#test/fault/event-bus.ts'
 import { newRow, rest } from '#test/fault/new-row.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
-import { cell, eventually, startWorld, type World } from '#test/harness.ts'
+import { cell, startWorld, type World } from '#test/harness.ts'
 
 const aggregates = sized({ short: 40, long: 500 })
 const versions = sized({ short: 25, long: 60 })

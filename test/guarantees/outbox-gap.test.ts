@@ -6,9 +6,10 @@ import { type Database, openDatabase } from '#db/client.ts'
 import { insertEvents } from '#db/outbox.ts'
 import type { EventBus } from '#infra/event-bus.ts'
 import { createLog } from '#infra/log.ts'
+import { eventually } from '#test/eventually.ts'
 import { newRow, rest } from '#test/fault/new-row.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
-import { cell, eventually, startWorld, type World } from '#test/harness.ts'
+import { cell, startWorld, type World } from '#test/harness.ts'
 
 const rowsMax = sized({ short: 4_000, long: 100_000 })
 const writers = 32

@@ -9,10 +9,11 @@ import { insertEvents } from '#db/outbox.ts'
 import { deliveriesMax } from '#infra/deliver.ts'
 import type { EventBus, Subscriber } from '#infra/event-bus.ts'
 import { createLog } from '#infra/log.ts'
+import { eventually } from '#test/eventually.ts'
 import { busName, openEventBus } from '#test/fault/event-bus.ts'
 import { newRow, rest } from '#test/fault/new-row.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
-import { cell, eventually, startWorld, type World } from '#test/harness.ts'
+import { cell, startWorld, type World } from '#test/harness.ts'
 
 const events = sized({ short: 2_000, long: 50_000 })
 const calmEvents = sized({ short: 400, long: 5_000 })

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PlayerId } from '#contract/ids.ts'
 import { checkedFetch } from '#test/checked-fetch.ts'
+import type { CoreCall } from '#test/core-call.ts'
 import { type CoreProcess, startCoreProcess } from '#test/core-process.ts'
 import { sized, tell } from '#test/guarantee.ts'
-import { type CoreCall, startWorld, type World } from '#test/harness.ts'
+import { startWorld, type World } from '#test/harness.ts'
 import { codeOf, makePlayers, moveCall, type Sent, sentOf } from '#test/wallet-calls.ts'
 
 let world: World

@@ -8,8 +8,8 @@ import { createMemoryStore } from '#infra/local/upstash-memory-store.ts'
 import { createRedisStore } from '#infra/local/upstash-redis-store.ts'
 import { createUpstash } from '#infra/upstash.ts'
 import { createDatabase, createIsolate, createSharedTier, type Isolate, type Pause } from '#test/cache-model.ts'
+import { eventually } from '#test/eventually.ts'
 import { createRandom, seed, sized, tell } from '#test/guarantee.ts'
-import { eventually } from '#test/harness.ts'
 import { createCore, createLossyStage, type Event, type LossyStage } from '#test/lossy-stage.ts'
 
 const schedules = sized({ short: 3_000, long: 100_000 })

@@ -5,7 +5,7 @@ import { deliveriesMax, type OnRefused } from '#infra/deliver.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
 import { type BusMessage, type EventBus, parseDeadLetter, type Subscriber } from '#infra/event-bus.ts'
 import { createPubSub } from '#infra/pubsub.ts'
-import { eventually } from '#test/harness.ts'
+import { eventually } from '#test/eventually.ts'
 
 /** An adapter of the port. */
 type Case = {
