@@ -5,6 +5,7 @@ import { reapInbox } from '#db/inbox.ts'
 import { reapExpiredKeys } from '#db/keys.ts'
 import { reapPublished } from '#db/outbox.ts'
 import { reapRevocations } from '#db/revocations.ts'
+import { type SweptSessions, sweepSessions } from '#db/sessions.ts'
 import type { Log } from '#infra/log.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { revocationLifeMs } from './revocation.ts'
@@ -19,6 +20,10 @@ const deadLetterLifeMs = 30 * 24 * 3_600_000
 const receiptLifeMs = deadLetterLifeMs + 7 * 24 * 3_600_000
 /** Long enough to see in `keys list` who was there yesterday; the audit log keeps that for good. */
 const expiredKeyLifeMs = 24 * 3_600_000
+/** Longer than a token of it can be told from one that never was; then the answer to it is the same. */
+const sessionLifeMs = 24 * 3_600_000
+/** Sessions that are looked at in a turn: ten million take three hours, and a turn a second or two. */
+const sweptMax = 50_000
 /** Rows that one statement deletes: its locks and its vacuum stay small. */
 const batchMax = 1_000
 const pauseMs = 60_000
@@ -33,11 +38,17 @@ const lives = [
 ]
 
 export type Reaper = Loop & {
-  /** Deletes what has passed its life, in batches, until a batch is not full. Answers how many rows went. */
+  /**
+   * Deletes what has passed its life, in batches, until a batch is not full; of the sessions, in the next part of the table.
+   * Answers how many rows went.
+   */
   runOnce(): Promise<number>
 }
 
-/** Deletes old claims, published events, receipts, dead letters, revocations and keys that expired. Any number may run at once. */
+/**
+ * Deletes old claims, published events, receipts, dead letters, revocations, and keys and sessions that are over. Any number may run
+ * at once.
+ */
 export const createReaper = ({
   db,
   log,
@@ -47,12 +58,24 @@ export const createReaper = ({
   readonly log: Log
   readonly clock: () => number
 }): Reaper => {
+  let sweptTo: SweptSessions['last'] = null
+  const sweep = async (before: Date): Promise<number> => {
+    let total = 0
+    for (let swept = 0; swept < sweptMax; swept += batchMax) {
+      const { last, seen, reaped } = await sweepSessions(db, { after: sweptTo ?? '', before, limit: batchMax })
+      total += reaped
+      sweptTo = seen < batchMax ? null : last
+      if (sweptTo === null) return total
+    }
+    return total
+  }
+
   const runOnce = async () => {
     const now = clock()
     let total = 0
     for (const { reap, lifeMs } of lives)
       total += await untilNotFull((limit) => reap(db, { before: new Date(now - lifeMs), limit }))
-    return total
+    return total + (await sweep(new Date(now - sessionLifeMs)))
   }
   const loop = createLoop(async () => {
     await runOnce().catch((error: unknown) => log.error('reaping failed', error))

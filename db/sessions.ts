@@ -152,3 +152,34 @@ export const isSessionLive = async (
     )
   return rows.length === 1
 }
+
+/** What a sweep over the sessions found in one step. */
+export type SweptSessions = {
+  /** The last id that was looked at; null at the end of the table. */
+  readonly last: SessionId | null
+  readonly seen: number
+  readonly reaped: number
+}
+
+/**
+ * Looks at the next `limit` sessions after an id, in the order of the primary key, and deletes those that ended or expired before a
+ * moment. No index says which those are: it would cost every sign-in and every refresh a write more. Those that another
+ * transaction holds are left for the next sweep.
+ */
+export const sweepSessions = async (
+  db: Db,
+  { after, before, limit }: { readonly after: SessionId | ''; readonly before: Date; readonly limit: number },
+): Promise<SweptSessions> => {
+  const [row] = await db.execute<SweptSessions>(sql`
+    with page as (
+      select session_id, least(revoked_at, expires_at) < ${before.toISOString()}::timestamptz as is_over from sessions
+      where session_id > ${after} order by session_id limit ${limit}
+    ), held as (
+      select s.session_id from sessions s join page using (session_id) where page.is_over for update of s skip locked
+    ), gone as (
+      delete from sessions s using held where s.session_id = held.session_id returning 1
+    )
+    select max(session_id) as last, count(*)::int as seen, (select count(*) from gone)::int as reaped from page`)
+  if (!row) throw new Error('an aggregate returned no row')
+  return row
+}

@@ -1602,4 +1602,12 @@ export const mutants: readonly Mutant[] = [
     test: 'test/email.test.ts',
     testName: 'a change of a password that waits',
   },
+  {
+    name: 'sweep-goes-on',
+    file: 'core/reap.ts',
+    find: 'sweptTo = seen < batchMax ? null : last',
+    replace: 'sweptTo = seen < batchMax ? null : sweptTo',
+    test: 'test/reap-sessions.test.ts',
+    testName: 'a session is forgotten a day after',
+  },
 ]
