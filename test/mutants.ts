@@ -938,9 +938,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'unmade-players-are-made',
-    file: 'core/auth/sign-in.ts',
+    file: 'core/auth/find-player.ts',
     find: 'if (found && !found.player) requireHome(cell, found.owner)',
-    replace: "if (found && !found.player) throw new Fault('not_found')",
+    replace: "if (found && !found.player) throw new Error('nobody')",
     test: cells,
     testName: 'a player who was claimed and not made',
   },
@@ -1243,7 +1243,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'ban-restores-nothing',
-    file: 'core/auth/sign-in.ts',
+    file: 'core/auth/find-player.ts',
     find: ' && !isBanned(player, now)\n',
     replace: '\n',
     test: deletion,
@@ -1483,7 +1483,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'sign-in-goes-on-from-tombstones',
-    file: 'core/auth/sign-in.ts',
+    file: 'core/auth/find-player.ts',
     find: '(await moveToSuccessor(directory, ctx, found.playerId))) found = await find()',
     replace: '!found) found = await find()',
     test: merge,
@@ -1508,8 +1508,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'no-session-for-nobody',
     file: 'core/auth/sign-in.ts',
-    find: 'if (player.deletedAt) throw',
-    replace: 'if (player.deletedAt && !player) throw',
+    find: 'if (taken.deletedAt) throw',
+    replace: 'if (taken.deletedAt && !taken) throw',
     test: mergeCells,
     testName: 'a sign-in begins no session for who is no more',
   },

@@ -2,17 +2,17 @@ import type { SignInAnswer } from '#contract/auth.ts'
 import { newId, type PlayerId } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Context } from '#core/context.ts'
-import { takeBackDeletion } from '#core/deletion.ts'
 import { type Directory, requireHome } from '#core/directory.ts'
 import { type DisplayNames, requireAllowed } from '#core/display-names.ts'
 import { ownProfileOf } from '#core/profile.ts'
 import type { NewEvent } from '#core/write.ts'
 import type { Database } from '#db/client.ts'
 import type { Credential } from '#db/credentials.ts'
-import { findSuccessor, type PlayerRow } from '#db/players.ts'
+import type { PlayerRow } from '#db/players.ts'
 import type { NewPlayer } from '#db/register.ts'
 import type { DeviceKey } from '#db/sessions.ts'
-import type { ProvenCredential, SignInAttempt } from '#db/sign-in.ts'
+import type { ProvenCredential } from '#db/sign-in.ts'
+import { type Attempt, findOnce, findPlayer, isBanned } from './find-player.ts'
 import type { GuessLimits } from './guess-limits.ts'
 import type { IdTokens } from './id-token.ts'
 import type { Passwords } from './password.ts'
@@ -84,80 +84,48 @@ export const trySignIn = async (
   return { player: ownProfileOf(player), created, ...tokens }
 }
 
-type Attempt = SignInAttempt & { readonly options: SignInOptions }
-
 const findOrMake = async (
-  { sets, directory, names }: SignIn,
+  deps: SignIn,
   ctx: Context,
-  { credential, session, options }: Attempt,
+  attempt: Attempt,
 ): Promise<{ readonly player: PlayerRow; readonly created: boolean } | 'outdated'> => {
-  const { cell, now, deadlineAt } = ctx
-  const find = async (): Promise<PlayerRow | 'outdated' | undefined> => {
-    const found = await sets.signIn({ credential, session, deadlineAt })
-    if (found && !found.player) requireHome(cell, found.owner)
-    if (!found?.player) return undefined
-    return found.isProven || found.player.deletedAt ? found.player : 'outdated'
-  }
-  const findCurrent = async () => {
-    let found = await find()
-    while (isTombstone(found) && (await moveToSuccessor(directory, ctx, found.playerId))) found = await find()
-    return found
-  }
-  const findRestored = async () => {
-    const found = await findCurrent()
-    if (!found || found === 'outdated' || !options.restore || !isRestorable(found, now)) return found
-    await takeBackDeletion(ctx, found.playerId)
-    return find()
-  }
-  const known = await findRestored()
+  const known = await findPlayer(deps, ctx, attempt)
   if (known === 'outdated') return known
   if (known && !known.deletedAt) return { player: known, created: false }
 
-  if (!options.create) {
-    if (credential.verifier !== null) return 'outdated'
+  if (!attempt.options.create) {
+    if (attempt.credential.verifier !== null) return 'outdated'
     // Another cell may have made the player a moment ago.
-    const owner = known ? undefined : await directory.find(credential, ctx)
-    if (owner) requireHome(cell, owner)
+    const owner = known ? undefined : await deps.directory.find(attempt.credential, ctx)
+    if (owner) requireHome(ctx.cell, owner)
     throw new Fault('not_found', { detail: 'no player signs in with this' })
   }
   // Not before: who is there already signs in, whatever words the deployment has forbidden since.
-  if (options.displayName !== undefined) requireAllowed(names, options.displayName)
-  if (known) await directory.release(credential, known.playerId, ctx)
-  const { playerId, claim } = await directory.place(credential, newId('player', cell, now.getTime()), ctx)
-  requireHome(cell, playerId)
-  const made = await sets.register({
-    credential,
-    session,
-    player: newPlayer(ctx, playerId, options),
-    claim,
-    deadlineAt,
-  })
-  // Whoever took the credential in between has committed by now.
-  const player = made ?? (await find())
-  if (player === 'outdated') return player
-  if (!player) throw new Error('a credential was taken and belongs to nobody')
-  // The control cell names somebody else than this cell, which has begun no session for who is no more.
-  if (player.deletedAt) throw new Fault('unavailable', { detail: 'the credential changes hands' })
-  return { player, created: made !== undefined }
+  const { displayName } = attempt.options
+  if (displayName !== undefined) requireAllowed(deps.names, displayName)
+  if (known) await deps.directory.release(attempt.credential, known.playerId, ctx)
+  return make(deps, ctx, attempt)
 }
 
-const isTombstone = (found: PlayerRow | 'outdated' | undefined): found is PlayerRow =>
-  found !== undefined && found !== 'outdated' && found.deletedAt !== null
+const make = async (
+  { sets, directory }: SignIn,
+  ctx: Context,
+  { options, ...attempt }: Attempt,
+): Promise<{ readonly player: PlayerRow; readonly created: boolean } | 'outdated'> => {
+  const { cell, now, deadlineAt } = ctx
+  const { playerId, claim } = await directory.place(attempt.credential, newId('player', cell, now.getTime()), ctx)
+  requireHome(cell, playerId)
+  const player = newPlayer(ctx, playerId, options)
+  const made = await sets.register({ ...attempt, player, claim, deadlineAt })
+  if (made) return { player: made, created: true }
 
-const isBanned = ({ bannedUntil }: PlayerRow, now: Date) => bannedUntil !== null && bannedUntil > now
-
-/** Who is banned is told so, and has taken nothing back by asking. */
-const isRestorable = (player: PlayerRow, now: Date) =>
-  player.deleteAt !== null && player.deletedAt === null && !isBanned(player, now)
-
-/**
- * Where news of a credential and a merge have crossed, a credential is of somebody who has become another: it is moved once
- * more. False where nothing has become of them.
- */
-const moveToSuccessor = async (directory: Directory, ctx: Context, from: PlayerId): Promise<boolean> => {
-  const to = await findSuccessor(ctx.db, from)
-  if (to) await ctx.db.transaction((tx) => directory.moveIn(tx, { from, to }, ctx))
-  return to !== undefined
+  // Whoever took the credential in between has committed by now.
+  const taken = await findOnce(sets, ctx, attempt)
+  if (taken === 'outdated') return taken
+  if (!taken) throw new Error('a credential was taken and belongs to nobody')
+  // The control cell names somebody else than this cell, which has begun no session for who is no more.
+  if (taken.deletedAt) throw new Fault('unavailable', { detail: 'the credential changes hands' })
+  return { player: taken, created: false }
 }
 
 /** Lets pass who may be signed in. @throws Fault `player_banned`, `deletion_pending` */
