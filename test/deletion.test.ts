@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PlayerId } from '#contract/ids.ts'
-import { codeOf, deleteByOperator, eraserOfWorld, eventsOf, failureOf, lockWaits } from './erasing.ts'
+import { codeOf, deleteByOperator, eraserOfWorld, eventsOf, failureOf, meet, untilMet } from './erasing.ts'
 import { eventually } from './eventually.ts'
 import { cell, type SignedIn, startWorld, type World } from './harness.ts'
 
@@ -63,16 +63,18 @@ test('a sign-in that asks for it takes the deletion back, and goes on as any oth
 })
 
 test('of many who take it back at once one does, and all sign in', async () => {
-  const deviceId = randomUUID()
-  const { playerId } = await leave(deviceId)
-  const { calls } = await world.sql.begin(async (tx) => {
-    await tx`select from players where player_id = ${playerId} for no key update`
-    const started = Promise.all(Array.from({ length: 4 }, () => restore(deviceId)))
-    // Two at the least have seen that there is a deletion to take back.
-    await eventually(async () => (await lockWaits(world)) >= 2, 5_000)
-    return { calls: started }
+  const { playerId, answers } = await untilMet(async () => {
+    const deviceId = randomUUID()
+    const { playerId } = await leave(deviceId)
+    const { calls, met } = await world.sql.begin(async (tx) => {
+      await tx`select from players where player_id = ${playerId} for no key update`
+      const calls = Promise.allSettled(Array.from({ length: 4 }, () => restore(deviceId)))
+      // Two at the least have seen that there is a deletion to take back.
+      return { calls, met: await meet(world, 2) }
+    })
+    const answers = (await calls).flatMap((call) => (call.status === 'fulfilled' ? [call.value] : []))
+    return met && answers.length === 4 ? { playerId, answers } : undefined
   })
-  const answers = await calls
   for (const { body } of answers) {
     expect([body.player.id, body.created]).toEqual([playerId, false])
     await world.client({ bearer: body.accessToken }).updateOwnProfile({ body: { country: 'DE' } })

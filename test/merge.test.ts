@@ -14,7 +14,7 @@ import { createSecrets, sha256 } from '#core/secrets.ts'
 import { outbox } from '#db/outbox.ts'
 import { lockPlayers } from '#db/players.ts'
 import { makeDevice } from './device.ts'
-import { lockWaits } from './erasing.ts'
+import { meet, untilMet } from './erasing.ts'
 import { eventually } from './eventually.ts'
 import { cell, type SignedIn, startWorld, type World } from './harness.ts'
 import { makePlayers } from './wallet-calls.ts'
@@ -99,18 +99,18 @@ test('of two accounts one remains: it has the value of both, its own profile, an
 })
 
 test('what the other account links while it is merged is given back, and is nobody’s', async () => {
-  const [mine, other] = [await makeGuest(), await makeGuest()]
-  const deviceId = randomUUID()
-  const { merging, linking } = await world.sql.begin(async (tx) => {
-    await tx`select from wallets where player_id = ${other.playerId} for update`
-    const merging = outcomeOf(merge(mine, other))
-    await eventually(async () => (await lockWaits(world)) === 1, 5_000)
-    const linking = outcomeOf(other.client.linkDevice({ body: { deviceId } }))
-    await eventually(async () => (await lockWaits(world)) === 2, 5_000)
-    return { merging, linking }
+  const { deviceId, linked } = await untilMet(async () => {
+    const [mine, other] = [await makeGuest(), await makeGuest()]
+    const deviceId = randomUUID()
+    const { merging, linking } = await world.sql.begin(async (tx) => {
+      await tx`select from wallets where player_id = ${other.playerId} for update`
+      const merging = outcomeOf(merge(mine, other))
+      const linking = (await meet(world, 1)) ? outcomeOf(other.client.linkDevice({ body: { deviceId } })) : undefined
+      return { merging, linking: linking && (await meet(world, 2)) ? linking : undefined }
+    })
+    return (await merging).code === 'done' && linking ? { deviceId, linked: await linking } : undefined
   })
-  expect(await merging).toEqual({ code: 'done' })
-  expect(await linking).toEqual(refused('token_invalid'))
+  expect(linked).toEqual(refused('token_invalid'))
   const [row] = await world.sql`select player_id from credentials
     where credential_hash = ${sha256('device:', deviceId)}`
   expect(row).toEqual({ player_id: null })
