@@ -130,6 +130,8 @@ test('the other account is gone: its sessions have ended, its profile is 404, it
     expect(await outcomeOf(client.updateOwnProfile({ body: { displayName: 'Ada' } }))).toEqual(refused('token_invalid'))
     expect((await outcomeOf(client.getWallet())).code).toMatch(/^(not_found|token_invalid)$/)
   }
+  // Edges refuse its access tokens by this, until the last has expired.
+  expect(await world.sql`select epoch from revocations where revoked_id = ${other.playerId}`).toEqual([{ epoch: 1 }])
   // The client of the merge echoes its consistency token, so it must see this at once.
   expect(await outcomeOf(mine.client.getProfile({ params: { playerId: other.playerId } }))).toEqual(
     refused('not_found'),
