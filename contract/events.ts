@@ -88,7 +88,6 @@ export const events = {
 } as const
 
 export type EventType = keyof typeof events
-export type EventData<Type extends EventType> = z.infer<(typeof events)[Type]['data']>
 
 /** A tag and the version that it moved to. Versions only grow, also over deletion: `greatest(version + 1, now in ms)`. */
 export const movedSchema = z.object({

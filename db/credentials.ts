@@ -86,6 +86,18 @@ export const takeCredentials = (rows: string) => `
 
 const tellNews = tellOthers({ from: 'c', eventId: '$5', traceparent: '$6', at: '$4' })
 
+/** Runs a statement that changes one credential for a player, and tells whose it is then. */
+const holdingAfter =
+  (statement: string) =>
+  async (
+    database: Database,
+    { provider, credentialHash }: Credential,
+    { playerId, origin: { eventId, traceparent, now } }: { readonly playerId: PlayerId; readonly origin: EventOrigin },
+  ): Promise<Holding | undefined> => {
+    const parameters = [provider, credentialHash, playerId, now.getTime(), eventId, traceparent]
+    return holdingOf((await database.statement<HoldingText>(statement, parameters))[0])
+  }
+
 const claimStatement = `
 with c as (${takeCredentials(`values ($1, $2, $3, $4, ${momentOf('$4')})`)}), o as (${tellNews})
 select ${holdingColumns} from c
@@ -96,14 +108,7 @@ select ${holdingColumns} from credentials where provider = $1 and credential_has
  * In the control cell: makes a credential a player's, if it is nobody's, and tells whose it is then. Undefined when another
  * claim has committed after the statement's snapshot: asked again it is there. By the primary key.
  */
-export const claimCredential = async (
-  database: Database,
-  { provider, credentialHash }: Credential,
-  { playerId, origin: { eventId, traceparent, now } }: { readonly playerId: PlayerId; readonly origin: EventOrigin },
-): Promise<Holding | undefined> => {
-  const parameters = [provider, credentialHash, playerId, now.getTime(), eventId, traceparent]
-  return holdingOf((await database.statement<HoldingText>(claimStatement, parameters))[0])
-}
+export const claimCredential = holdingAfter(claimStatement)
 
 const releaseStatement = `
 with c as (
@@ -115,14 +120,7 @@ union all
 select ${holdingColumns} from credentials where provider = $1 and credential_hash = $2 and not exists (select from c)`
 
 /** In the control cell: makes a credential nobody's, if it is this player's, and tells whose it is then. */
-export const releaseCredential = async (
-  database: Database,
-  { provider, credentialHash }: Credential,
-  { playerId, origin: { eventId, traceparent, now } }: { readonly playerId: PlayerId; readonly origin: EventOrigin },
-): Promise<Holding | undefined> => {
-  const parameters = [provider, credentialHash, playerId, now.getTime(), eventId, traceparent]
-  return holdingOf((await database.statement<HoldingText>(releaseStatement, parameters))[0])
-}
+export const releaseCredential = holdingAfter(releaseStatement)
 
 /** Whose a credential is, as far as this cell has heard; undefined for what it has never heard of. By the primary key. */
 export const findHolding = async (

@@ -14,6 +14,7 @@ import { createCountedDerive } from './counted-derive.ts'
 import { lockWaits } from './erasing.ts'
 import { eventually } from './eventually.ts'
 import { cell, startWorld, type World } from './harness.ts'
+import { outcomeOf } from './outcome.ts'
 import { addressOf } from './valid-call.ts'
 
 const hashes = createCountedDerive()
@@ -40,16 +41,6 @@ const refusalOf = async (body: Body) => {
   }
   throw new Error('it was not refused')
 }
-const codeOf = async (call: Promise<unknown>): Promise<string> => {
-  try {
-    await call
-    return 'served'
-  } catch (error) {
-    if (error instanceof CallError) return error.code
-    throw error
-  }
-}
-
 test('the first sign-in makes the player, and every later one finds them, however the address is spelled', async () => {
   const { email } = newAddress()
   const first = await signIn({ email, password: 'Ångström ﬁnds it', displayName: 'Ada' })
@@ -141,7 +132,7 @@ test('of first sign-ins at once with different passwords one makes the account, 
     expect(made.map(({ created }) => created)).toEqual([true])
     for (const [at, body] of bodies.entries()) {
       const opens = results[at]?.status === 'fulfilled'
-      const outcome = await codeOf(signIn({ ...body, create: false }))
+      const outcome = await outcomeOf(signIn({ ...body, create: false }))
       expect(outcome).toBe(opens ? 'served' : 'credential_invalid')
     }
   }
@@ -161,7 +152,7 @@ test('a password that is changed while a sign-in checks it opens nothing any mor
   const gate = Promise.withResolvers<void>()
   hashes.count = 0
   hashes.gate = gate.promise
-  const signingIn = codeOf(signIn({ ...body, create: false }))
+  const signingIn = outcomeOf(signIn({ ...body, create: false }))
   await expect.poll(() => hashes.count).toBe(1)
   hashes.gate = Promise.resolve()
   const change = { password: body.password, newPassword: 'another lasting phrase' }
@@ -248,19 +239,19 @@ test('a password ends with its change, and all sessions but the one that it was 
   const [own, other] = [await signIn(body), await signIn(body)]
   const client = world.client({ bearer: own.accessToken })
   const change = { password: body.password, newPassword: 'another lasting phrase' }
-  expect(await codeOf(client.changePassword({ body: { ...change, password: 'not what it is' } }))).toBe(
+  expect(await outcomeOf(client.changePassword({ body: { ...change, password: 'not what it is' } }))).toBe(
     'credential_refused',
   )
-  expect(await codeOf(client.changePassword({ body: { ...change, newPassword: body.email } }))).toBe('password_weak')
+  expect(await outcomeOf(client.changePassword({ body: { ...change, newPassword: body.email } }))).toBe('password_weak')
   await client.changePassword({ body: change })
-  expect(await codeOf(client.updateOwnProfile({ body: { displayName: 'Ada' } }))).toBe('token_invalid')
+  expect(await outcomeOf(client.updateOwnProfile({ body: { displayName: 'Ada' } }))).toBe('token_invalid')
   const refresh = ({ refreshToken }: { refreshToken: string }) =>
     world.client().refreshSession({ body: { refreshToken } })
-  expect(await codeOf(refresh(other))).toBe('refresh_token_invalid')
+  expect(await outcomeOf(refresh(other))).toBe('refresh_token_invalid')
   const next = (await refresh(own)).body
   const write = world.client({ bearer: next.accessToken }).updateOwnProfile({ body: { displayName: 'Ada' } })
-  expect(await codeOf(write)).toBe('served')
-  expect(await codeOf(signIn({ ...body, create: false }))).toBe('credential_invalid')
+  expect(await outcomeOf(write)).toBe('served')
+  expect(await outcomeOf(signIn({ ...body, create: false }))).toBe('credential_invalid')
   expect((await signIn({ ...body, password: change.newPassword })).player.id).toBe(own.player.id)
 })
 
@@ -271,7 +262,7 @@ test('a change of a password that waits for a ban or an erasure holds nothing th
   const change = { password: body.password, newPassword: 'another lasting phrase' }
   const { outcome } = await world.sql.begin(async (tx) => {
     await tx`select from players where player_id = ${player.id} for no key update`
-    const outcome = codeOf(world.client({ bearer: accessToken }).changePassword({ body: change }))
+    const outcome = outcomeOf(world.client({ bearer: accessToken }).changePassword({ body: change }))
     await eventually(async () => (await lockWaits(world)) > 0, 5_000)
     await tx`select from passwords where credential_hash = ${credentialHash} for update nowait`
     return { outcome }
@@ -283,7 +274,7 @@ test('of two changes of a password at once one is refused', async () => {
   const body = newAddress()
   const [one, two] = [await signIn(body), await signIn(body)]
   const change = ({ accessToken }: { accessToken: string }, newPassword: string) =>
-    codeOf(world.client({ bearer: accessToken }).changePassword({ body: { password: body.password, newPassword } }))
+    outcomeOf(world.client({ bearer: accessToken }).changePassword({ body: { password: body.password, newPassword } }))
   const outcomes = await Promise.all([change(one, 'lasting phrase one'), change(two, 'lasting phrase two')])
   expect(outcomes.filter((outcome) => outcome === 'served')).toHaveLength(1)
 })

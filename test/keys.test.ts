@@ -12,6 +12,7 @@ import { listSigningKeys } from '#db/keys.ts'
 import { coreCommand } from './core-command.ts'
 import { eventually } from './eventually.ts'
 import { cell, startWorld, type World } from './harness.ts'
+import { outcomeOf } from './outcome.ts'
 
 let world: World
 beforeAll(async () => {
@@ -20,17 +21,6 @@ beforeAll(async () => {
 afterAll(() => world?.stop())
 
 const command = (...args: string[]) => coreCommand(world, 'keys', ...args)
-
-/** `served`, or the code of the refusal. */
-const outcomeOf = async (call: Promise<unknown>): Promise<string> => {
-  try {
-    await call
-    return 'served'
-  } catch (error) {
-    if (error instanceof CallError) return error.code
-    throw error
-  }
-}
 
 const grantWith = async (bearer: string): Promise<string> => {
   const { playerId } = await world.signIn()

@@ -1084,8 +1084,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'strangers-have-an-allowance-of-their-own',
     file: 'core/operators/create-operator-session.ts',
-    find: "if (!operator) await take('operator-sign-in', limitOfStrangers)",
-    replace: "await take('operator-sign-in', limitOfStrangers)",
+    find: 'if (!operator) await requireAllowance',
+    replace: 'await requireAllowance',
     test: operators,
     testName: 'five sign-ins of one secret',
   },

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CallError } from '#contract/client.ts'
 import { type OperatorId, operatorIdSchema } from '#contract/ids.ts'
 import { endOperatorSession, type OperatorSession } from '#contract/operators.ts'
 import { problemSchema } from '#contract/problem.ts'
@@ -27,6 +26,7 @@ import { coreCommand } from './core-command.ts'
 import { lockWaits } from './erasing.ts'
 import { eventually } from './eventually.ts'
 import { cell, startWorld, type World } from './harness.ts'
+import { outcomeOf } from './outcome.ts'
 import { makeSpareOperators, type SpareOperator, secretsOf } from './spare-operators.ts'
 
 const sessionMs = 8 * 3_600_000
@@ -48,17 +48,6 @@ const makeOperator = async (role: Role = 'admin'): Promise<SpareOperator> => {
 
 const signIn = async ({ secret, code }: SpareOperator, steps = 0): Promise<OperatorSession> =>
   (await world.client().createOperatorSession({ body: { secret, code: code(steps) } })).body
-
-/** `served`, or the code of the refusal. */
-const outcomeOf = async (call: Promise<unknown>): Promise<string> => {
-  try {
-    await call
-    return 'served'
-  } catch (error) {
-    if (error instanceof CallError) return error.code
-    throw error
-  }
-}
 
 const asOperator = (key: string) => world.client({ bearer: key })
 

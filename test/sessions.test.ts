@@ -9,6 +9,7 @@ import { createLog } from '#infra/log.ts'
 import { startCoreProcess } from './core-process.ts'
 import { cell, type SignedIn, startWorld, type World } from './harness.ts'
 import { startIsolates } from './isolates.ts'
+import { outcomeOf } from './outcome.ts'
 
 /** What is promised of reads. */
 const boundMs = 10_000
@@ -37,16 +38,6 @@ const signInTimes = async (times: number, deviceId: string = randomUUID()): Prom
   return devices
 }
 
-/** `served`, or the code of the refusal. */
-const outcomeOf = async (call: Promise<unknown>): Promise<string> => {
-  try {
-    await call
-    return 'served'
-  } catch (error) {
-    if (error instanceof CallError) return error.code
-    throw error
-  }
-}
 const readOf = ({ client }: Device) => outcomeOf(client.getOwnProfile())
 const writeOf = ({ client }: Device) => outcomeOf(client.updateOwnProfile({ body: { displayName: 'Ada' } }))
 const refreshOf = ({ refreshToken }: Device) => outcomeOf(world.client().refreshSession({ body: { refreshToken } }))

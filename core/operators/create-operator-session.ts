@@ -4,7 +4,7 @@ import type { InputOf } from '#contract/route.ts'
 import { storeApiKey } from '#core/api-keys.ts'
 import { record } from '#core/audit.ts'
 import type { Context } from '#core/context.ts'
-import type { Limit, Limiter } from '#core/limiter.ts'
+import { type Limit, type Limiter, requireAllowance } from '#core/limiter.ts'
 import { decrypt, type Secrets, sha256 } from '#core/secrets.ts'
 import { findTotpStep } from '#core/totp.ts'
 import { findOperatorBySecret, type OperatorRow, takeTotpStep } from '#db/operators.ts'
@@ -36,14 +36,10 @@ export const createOperatorSession = async (
   { body: { secret, code } }: InputOf<typeof route>,
 ): Promise<OperatorSession> => {
   const { db, now } = ctx
-  const take = async (key: string, limit: Limit) => {
-    const retryAfterMs = await limiter.take(key, limit, now.getTime())
-    if (retryAfterMs > 0) throw new Fault('too_many_requests', { retryAfterMs })
-  }
   const secretHash = sha256(secret)
-  await take(`operator-sign-in:${secretHash}`, limitPerSecret)
+  await requireAllowance(limiter, { key: `operator-sign-in:${secretHash}`, limit: limitPerSecret, now })
   const operator = await findOperatorBySecret(db, secretHash)
-  if (!operator) await take('operator-sign-in', limitOfStrangers)
+  if (!operator) await requireAllowance(limiter, { key: 'operator-sign-in', limit: limitOfStrangers, now })
   const session =
     operator && (await begin(ctx, operator, findTotpStep(totpSecretOf(secrets, operator), code, now.getTime())))
   if (session) return session
