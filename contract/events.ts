@@ -1,5 +1,7 @@
 import * as z from 'zod'
+import { contentKinds } from './content.ts'
 import { storedNameSchema } from './display-name.ts'
+import { keySchema } from './evaluate/flags-document.ts'
 import { playerIdSchema, transactionIdSchema } from './ids.ts'
 import { balanceSchema, currencyCodeSchema, timeSchema } from './scalars.ts'
 
@@ -84,6 +86,35 @@ export const events = {
       changes: amounts,
       balances: z.array(z.object({ currency: currencyCodeSchema, amount: balanceSchema })),
     }),
+  }),
+  'perigee.content.published.v1': defineEvent({
+    description:
+      'A document of flags or live events was published, or an older one brought back. Edges answer from it within ten seconds; the event is of the control cell.',
+    aggregate: 'content:{kind}',
+    data: z.object({
+      kind: z.enum(contentKinds),
+      number: z.int().positive(),
+      hash: z.string(),
+      author: z.string(),
+      rolledBackTo: z.int().positive().nullable(),
+    }),
+  }),
+  'perigee.experiment.exposed.v1': defineEvent({
+    description:
+      'A unit has seen a variant of an experiment, for the first time in this run. It is told once for a unit and run, by the cell of the player.',
+    aggregate: 'exposure:{playerId}',
+    data: z.object({
+      playerId: playerIdSchema,
+      experiment: keySchema,
+      run: z.int().positive(),
+      variant: keySchema,
+      unit: z.string(),
+    }),
+  }),
+  'perigee.live_event.joined.v1': defineEvent({
+    description: 'A player has joined a run of a live event, for the first time.',
+    aggregate: 'player:{playerId}',
+    data: z.object({ playerId: playerIdSchema, runId: z.string() }),
   }),
 } as const
 

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { type ErrorCode, errors } from './errors.ts'
+import { ofrepErrorSchema } from './flags.ts'
 import { createNamedSchemas, type Json, type NamedSchemas } from './json-schema.ts'
 import { carriesRetryAfter, problemContentType, problemSchema } from './problem.ts'
 import { errorsOf, type Route } from './route.ts'
@@ -70,6 +71,13 @@ const parameters = {
     description: 'The last one that an answer carried.',
   },
   IfNoneMatch: { name: 'If-None-Match', in: 'header', schema: text },
+  IfMatch: {
+    name: 'If-Match',
+    in: 'header',
+    required: true,
+    schema: text,
+    description: 'The revision that the caller has seen, in quotes; `*` for whatever there is.',
+  },
   IdempotencyKey: {
     name: 'Idempotency-Key',
     in: 'header',
@@ -87,6 +95,8 @@ const securityOf = ({ access, scope, role }: Route): readonly Json[] => {
       return [{ publishableKey: [] }]
     case 'player':
       return [{ player: [] }]
+    case 'app':
+      return [{ publishableKey: [] }, { player: [] }]
     case 'server':
       return [{ server: scope ? [scope] : [] }]
     case 'operator':
@@ -129,7 +139,7 @@ const operationOf = (operationId: string, route: Route, components: NamedSchemas
 })
 
 /** Operations are grouped by the first noun of their path. */
-const tagOf = ({ path }: Route) => /^\/v1\/([a-z-]+)/.exec(path)?.[1] ?? 'platform'
+const tagOf = ({ path }: Route) => /^\/(?:v1|ofrep\/v1)\/([a-z-]+)/.exec(path)?.[1] ?? 'platform'
 
 const parametersOf = (route: Route, components: NamedSchemas): Json => {
   const part = (schema: z.ZodObject | undefined, place: 'path' | 'query') =>
@@ -146,6 +156,8 @@ const parametersOf = (route: Route, components: NamedSchemas): Json => {
     ...part(route.params, 'path'),
     ...part(route.query, 'query'),
     ...(delivery.kind === 'cached' ? [refer('Consistency'), refer('IfNoneMatch')] : []),
+    ...(hasEtag(route) && delivery.kind === 'local' ? [refer('IfNoneMatch')] : []),
+    ...(route.precondition ? [refer('IfMatch')] : []),
     ...(writes && delivery.idempotencyKey === 'required' ? [{ ...parameters.IdempotencyKey, required: true }] : []),
     ...(writes && delivery.idempotencyKey === 'optional' ? [refer('IdempotencyKey'), refer('Consistency')] : []),
   ]
@@ -160,7 +172,8 @@ const successOf = (route: Route, components: NamedSchemas): Json => {
     description: 'As asked.',
     headers: {
       'X-Request-Id': refer('RequestId'),
-      ...(delivery.kind === 'cached' ? { ETag: refer('ETag'), 'Cache-Status': refer('CacheStatus') } : {}),
+      ...(hasEtag(route) ? { ETag: refer('ETag') } : {}),
+      ...(delivery.kind === 'cached' ? { 'Cache-Status': refer('CacheStatus') } : {}),
       ...(writes ? { 'Idempotency-Replayed': refer('Replayed'), 'Perigee-Consistency': refer('Consistency') } : {}),
     },
     content:
@@ -170,20 +183,23 @@ const successOf = (route: Route, components: NamedSchemas): Json => {
   }
 }
 
-const notModifiedOf = ({ delivery }: Route): Json =>
-  delivery.kind === 'cached' ? { '304': { description: 'What the caller has is still what there is.' } } : {}
+/** Whether its answer is told apart from others, so that one who has it already is not sent it again. */
+const hasEtag = ({ delivery }: Route): boolean =>
+  delivery.kind === 'cached' || (delivery.kind === 'local' && 'evaluates' in delivery && delivery.evaluates === 'flags')
+
+const notModifiedOf = (route: Route): Json =>
+  hasEtag(route) ? { '304': { description: 'What the caller has is still what there is.' } } : {}
 
 /** One response a status, with the problem of each code that it can mean. */
 const failuresOf = (route: Route, components: NamedSchemas): Json => {
   const byStatus = Map.groupBy(errorsOf(route), (code) => errors[code].status)
   const responses = [...byStatus]
     .sort(([a], [b]) => a - b)
-    .map(([status, codes]) => [String(status), failureOf(codes, components)])
+    .map(([status, codes]) => [String(status), failureOf(route, codes, components)])
   return Object.fromEntries(responses)
 }
 
-const failureOf = (codes: readonly ErrorCode[], components: NamedSchemas): Json => {
-  const problems = codes.map((code) => components.refer(problemName(code), () => problemOf(code, components)))
+const failureOf = (route: Route, codes: readonly ErrorCode[], components: NamedSchemas): Json => {
   const retries = codes.some(carriesRetryAfter)
   return {
     description: codes.map((code) => `\`${code}\`: ${errors[code].title}.`).join(' '),
@@ -191,8 +207,17 @@ const failureOf = (codes: readonly ErrorCode[], components: NamedSchemas): Json 
       'X-Request-Id': { $ref: '#/components/headers/RequestId' },
       ...(retries ? { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } } : {}),
     },
-    content: { [problemContentType]: { schema: problems.length === 1 ? problems[0] : { oneOf: problems } } },
+    content:
+      route.errorFormat === 'ofrep'
+        ? { 'application/json': { schema: components.convert(ofrepErrorSchema, 'output') } }
+        : { [problemContentType]: { schema: problemsOf(codes, components) } },
   }
+}
+
+const problemsOf = (codes: readonly ErrorCode[], components: NamedSchemas): Json => {
+  const problems = codes.map((code) => components.refer(problemName(code), () => problemOf(code, components)))
+  const [only] = problems
+  return only && problems.length === 1 ? only : { oneOf: problems }
 }
 
 /** `insufficient_funds` -> `InsufficientFundsProblem` */

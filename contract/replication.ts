@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { contentKinds } from './content.ts'
 import { defineEvent, events } from './events.ts'
 import { keyIdSchema, operatorIdSchema, playerIdSchema } from './ids.ts'
 import { roles } from './rights.ts'
@@ -41,6 +42,21 @@ export const replicas = {
     description: 'A currency that is declared.',
     aggregate: 'currency:{code}',
     data: z.object({ code: currencyCodeSchema, cap: balanceSchema }),
+  }),
+  'perigee.replica.content.v1': defineEvent({
+    description: 'A document that was published, as edges evaluate it.',
+    aggregate: 'content:{kind}',
+    data: z.object({
+      kind: z.enum(contentKinds),
+      number: z.int().positive(),
+      hash: z.string(),
+      /** JSON text; the hash is of its bytes. */
+      compiled: z.string(),
+      author: z.string(),
+      note: z.string(),
+      rolledBackTo: z.int().positive().nullable(),
+      publishedAt: timeSchema,
+    }),
   }),
 } as const
 

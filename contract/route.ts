@@ -4,8 +4,11 @@ import type { PlayerId } from './ids.ts'
 import { type Role, roles, type Scope } from './rights.ts'
 import type { RefusedItem, Split } from './split.ts'
 
-/** Who may call: anyone; a known client app (`X-API-Key`); a signed-in player; another backend; a person who runs the game. */
-export type Access = 'public' | 'client' | 'player' | 'server' | 'operator'
+/**
+ * Who may call: anyone; a known client app (`X-API-Key`); a signed-in player; either of the two, whose key may also come as a
+ * bearer (`app`); another backend; a person who runs the game.
+ */
+export type Access = 'public' | 'client' | 'player' | 'app' | 'server' | 'operator'
 
 /**
  * Which cell answers: the caller's home, the home of the id in the path, the nearest, or the control cell; `targets` are the
@@ -44,15 +47,22 @@ export type Direct = { readonly kind: 'direct' }
  */
 export type Forwarded = { readonly kind: 'forwarded'; readonly idempotencyKey: 'required' | 'optional' | 'none' }
 
-/** Answered by the edge alone: from a document of every cell, or from a file that was deployed with the Worker. */
+/** What the edge evaluates for whoever asks: all flags, one of them, the calendar of live events. */
+export type Evaluated = 'flags' | 'flag' | 'live-events'
+
+/**
+ * Answered by the edge alone: from a document of every cell, from a file that was deployed with the Worker, or by evaluating
+ * what was published.
+ */
 export type Local =
   | { readonly kind: 'local'; readonly document: 'jwks' }
   | { readonly kind: 'local'; readonly asset: string }
+  | { readonly kind: 'local'; readonly evaluates: Evaluated }
 
 export type Delivery = Cached | Direct | Forwarded | Local
 
-/** The documents that a core publishes to the edge. `clients` and `revocations` stay inside. */
-export type DocumentName = 'jwks' | 'clients' | 'revocations'
+/** The documents that a core publishes to the edge. All but `jwks` stay inside; `content` names what is live of each kind. */
+export type DocumentName = 'jwks' | 'clients' | 'revocations' | 'content'
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
 
@@ -74,6 +84,12 @@ export type Route = {
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: z.ZodObject
+  /** Bytes of a body at the most, where 64 KiB are not enough. */
+  readonly bodyBytesMax?: number
+  /** A change of what others change too: without `If-Match` it is refused, and where that no longer matches. */
+  readonly precondition?: 'if-match'
+  /** How it says no, where that is not RFC 9457: OFREP has a form of its own. */
+  readonly errorFormat?: 'ofrep'
   /** The status of success. */
   readonly status: 200 | 201
   /** The answer's schema; for an `asset`, the media type. */
@@ -182,6 +198,7 @@ export const direct: Direct = { kind: 'direct' }
 export const forwarded = (options: Omit<Forwarded, 'kind'>): Forwarded => ({ kind: 'forwarded', ...options })
 export const localDocument = (document: 'jwks') => ({ kind: 'local', document }) as const
 export const localAsset = <const Path extends string>(asset: Path) => ({ kind: 'local', asset }) as const
+export const localEvaluation = (evaluates: Evaluated) => ({ kind: 'local', evaluates }) as const
 
 type Inferred<Schema, Direction extends 'input' | 'output'> = Schema extends z.ZodType
   ? Direction extends 'input'
@@ -212,6 +229,7 @@ const byAccess: Record<Access, readonly ErrorCode[]> = {
   public: [],
   client: ['unauthenticated', 'key_invalid', 'origin_not_allowed'],
   player: ['unauthenticated', 'token_invalid', 'token_expired', 'origin_not_allowed'],
+  app: ['unauthenticated', 'key_invalid', 'token_invalid', 'token_expired', 'origin_not_allowed'],
   server: ['unauthenticated', 'key_invalid', 'origin_not_allowed'],
   operator: ['unauthenticated', 'key_invalid', 'origin_not_allowed'],
 }
@@ -247,8 +265,10 @@ export const errorsOf = (route: Route): ErrorCode[] => {
   else codes.delete('idempotency_mismatch')
   if (route.body)
     for (const code of ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const) codes.add(code)
+  if (route.precondition) for (const code of ['precondition_required', 'precondition_failed'] as const) codes.add(code)
   // A file was deployed with the edge; a document has to be had from a core.
-  if ('document' in route.delivery) for (const code of ['unavailable', 'deadline_exceeded'] as const) codes.add(code)
+  if (route.delivery.kind === 'local' && !('asset' in route.delivery))
+    for (const code of ['unavailable', 'deadline_exceeded'] as const) codes.add(code)
   return [...codes].sort()
 }
 

@@ -6,7 +6,23 @@ import {
   signInWithEmail,
   signInWithGoogle,
 } from './auth.ts'
+import {
+  cancelPublish,
+  diffDraft,
+  discardDraft,
+  getContent,
+  getDraft,
+  getVersion,
+  listVersions,
+  patchDraft,
+  publishContent,
+  putDraft,
+  rollBackContent,
+} from './content.ts'
+import { recordExposures } from './experiments.ts'
+import { evaluateAs, evaluateFlag, evaluateFlags } from './flags.ts'
 import { changePassword, linkApple, linkCustom, linkDevice, linkEmail, linkGoogle, listLinks, unlink } from './links.ts'
+import { claimLiveEvent, joinLiveEvent, listLiveEvents, listOwnLiveEvents } from './live-events.ts'
 import { mergeAccounts } from './merge.ts'
 import { banPlayer, deletePlayer, getPlayerRecord, unbanPlayer } from './moderation.ts'
 import { createOperatorSession, endOperatorSession, getOperator, listAuditLog } from './operators.ts'
@@ -28,6 +44,10 @@ export const routes = {
   ...{ getOwnProfile, updateOwnProfile, deleteOwnAccount, getProfile },
   ...{ getPlayerRecord, deletePlayer, banPlayer, unbanPlayer },
   ...{ getWallet, createWalletTransaction, createWalletTransactions },
+  ...{ evaluateFlags, evaluateFlag, evaluateAs, recordExposures },
+  ...{ listLiveEvents, joinLiveEvent, claimLiveEvent, listOwnLiveEvents },
+  ...{ getContent, getDraft, putDraft, patchDraft, discardDraft, diffDraft, publishContent, cancelPublish },
+  ...{ rollBackContent, listVersions, getVersion },
   ...{ createOperatorSession, endOperatorSession, getOperator, listAuditLog },
   ...{ getJwks, getOpenApi, getEventSchemas, getDocs, getDocsFile, getErrorPage },
 } satisfies RouteTable

@@ -16,7 +16,7 @@ import type { InternalRoute } from './internal.ts'
 import { type PrincipalReader, principalName, requireLiveSession, requireRights } from './principal.ts'
 import { type PushReceiver, pushBytesMax } from './push.ts'
 import type { Replica } from './replica.ts'
-import { deadlineOf, fingerprintOf, parseInput, type RawRequest } from './request.ts'
+import { deadlineOf, fingerprintOf, ifMatchOf, parseInput, type RawRequest } from './request.ts'
 import type { Write } from './write.ts'
 
 export type AppOptions = {
@@ -68,6 +68,9 @@ export const createApp = (options: AppOptions): Hono => {
   return app
 }
 
+/** A published document on its way to another cell, in base64 and in JSON. */
+const internalBytesMax = 16 * 1_024 * 1_024
+
 const honoPath = (path: string) => path.replace(/\{(\w+)\}/g, ':$1')
 
 const reply = async (
@@ -76,7 +79,7 @@ const reply = async (
   { handler, trail }: { handler: Handler; trail: Trail },
 ): Promise<Reply> => {
   const now = new Date(options.clock())
-  const request = await rawRequestOf(c)
+  const request = await rawRequestOf(c, handler.route.bodyBytesMax ?? bodyBytesMax)
   const mac = verifyEdgeSignature(request, options.edgeKeys, now.getTime())
   if (request.header(edgeHeaders.cell) !== options.cell)
     throw new Fault('misdirected', { extras: { cell: options.cell } })
@@ -90,7 +93,10 @@ const reply = async (
   const { requestId, traceparent } = trail
   const floor = parseFloor(request.header(edgeHeaders.floor))
   const address = request.header(edgeHeaders.address)
-  const ctx: Context = { cell, db, replica, floor, write, principal, address, requestId, traceparent, now, deadlineAt }
+  const ctx: Context = {
+    ...{ cell, db, replica, floor, write, principal, address, requestId, traceparent, now, deadlineAt },
+    ifMatch: ifMatchOf(route, request),
+  }
 
   const input = parseInput(route, request)
   // The edge sends a key where its caller did not. Without one, what is replayed is known by its signature.
@@ -118,7 +124,7 @@ const replyInternal = async (
   { route, trail }: { route: InternalRoute; trail: Trail },
 ): Promise<Reply> => {
   const now = new Date(options.clock())
-  const request = await rawRequestOf(c)
+  const request = await rawRequestOf(c, internalBytesMax)
   verifyEdgeSignature(request, options.edgeKeys, now.getTime())
   if (request.header(edgeHeaders.cell) !== options.cell)
     throw new Fault('misdirected', { extras: { cell: options.cell } })
@@ -152,7 +158,7 @@ const bodyOf = async (c: HonoContext, limitBytes: number): Promise<Uint8Array> =
   return Buffer.concat(chunks)
 }
 
-const rawRequestOf = async (c: HonoContext): Promise<RawRequest> => {
+const rawRequestOf = async (c: HonoContext, limitBytes: number): Promise<RawRequest> => {
   const { url } = c.req
   return {
     method: c.req.method,
@@ -161,7 +167,7 @@ const rawRequestOf = async (c: HonoContext): Promise<RawRequest> => {
     header: (name) => c.req.header(name),
     params: c.req.param(),
     query: c.req.query(),
-    body: await bodyOf(c, bodyBytesMax),
+    body: await bodyOf(c, limitBytes),
   }
 }
 

@@ -29,6 +29,8 @@ export type Context = {
   readonly floor: Floor
   readonly write: Write
   readonly principal: Principal
+  /** The revision that a change was made with in mind; `any` for whatever there is, undefined where the route asks for none. */
+  readonly ifMatch: number | 'any' | undefined
   /** This core's cell. */
   readonly cell: Cell
   /** The caller's network address, for limits; undefined where the edge does not know it. */

@@ -1,6 +1,8 @@
+import type { ContentPointers } from '#contract/content.ts'
 import type { Clients } from '#contract/platform.ts'
 import type { DocumentName } from '#contract/route.ts'
 import type { Db } from '#db/client.ts'
+import { listLive } from '#db/content.ts'
 import { listApiKeys } from '#db/keys.ts'
 import { revocationsOf } from './revocation.ts'
 import { jwksOf } from './signing-keys.ts'
@@ -14,6 +16,10 @@ export const documents: Record<DocumentName, (db: Db, now: Date) => Promise<unkn
     return { clients: live.map(({ keyId, hash, origins }) => ({ keyId, hash, origins })) }
   },
   revocations: revocationsOf,
+  content: async (db): Promise<ContentPointers> =>
+    Object.fromEntries(
+      (await listLive(db)).map(({ kind, number, version, hash }) => [kind, { number, version, hash }]),
+    ),
 }
 
 export const isDocumentName = (name: string): name is DocumentName => Object.hasOwn(documents, name)

@@ -3,6 +3,7 @@ import { edgeHeaders, parsePrincipal } from '#contract/edge-request.ts'
 import { parseJson } from '#contract/input.ts'
 import { Fault } from '#contract/problem.ts'
 import { directoryQuestionSchema } from '#contract/replication.ts'
+import { findCompiled } from '#db/content.ts'
 import type { BusMessage } from '#infra/event-bus.ts'
 import { answerDirectory, type DirectoryOptions, directoryPath } from './directory.ts'
 import { documents, isDocumentName } from './document.ts'
@@ -42,6 +43,15 @@ export const internalRoutes = (
     answer: async ({ params: { name = '' } }, { now }) => {
       if (!isDocumentName(name)) throw new Fault('not_found')
       return documents[name](options.database.db, now)
+    },
+  },
+  {
+    method: 'GET',
+    path: '/internal/content/{hash}',
+    answer: async ({ params: { hash = '' } }) => {
+      const compiled = await findCompiled(options.database.db, hash)
+      if (compiled === undefined) throw new Fault('not_found')
+      return { compiled }
     },
   },
   {

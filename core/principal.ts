@@ -20,6 +20,7 @@ const accessOf: Record<Access, readonly Principal['kind'][]> = {
   public: ['public', 'client', 'player', 'server', 'operator'],
   client: ['client'],
   player: ['player'],
+  app: ['client', 'player'],
   server: ['server'],
   operator: ['operator'],
 }

@@ -1,5 +1,6 @@
 import { type ReplicaType, replicas } from '#contract/replication.ts'
 import type { Database } from '#db/client.ts'
+import { followVersion } from '#db/content.ts'
 import { followCredential } from '#db/credentials.ts'
 import { followApiKey } from '#db/keys.ts'
 import { followCurrency } from '#db/wallet.ts'
@@ -39,6 +40,8 @@ const follow = (db: Database['db'], { type, version, data }: ReceivedEvent<Repli
       })
     case 'perigee.replica.currency.v1':
       return followCurrency(db, { ...data, version })
+    case 'perigee.replica.content.v1':
+      return followVersion(db, { ...data, version, document: null, publishedAt: new Date(data.publishedAt) })
   }
 }
 

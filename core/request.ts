@@ -29,6 +29,21 @@ export const parseInput = (route: Route, request: RawRequest): ParsedInput => ({
 /** What makes two requests the same request. */
 export const fingerprintOf = ({ method, target, body }: RawRequest): string => sha256(method, '\n', target, '\n', body)
 
+/**
+ * The revision that `If-Match` names (RFC 9110 section 13.1.1), as this API writes it: `"12"`, or `*`. Undefined where the
+ * route asks for none. Another text matches nothing that there is, as a revision is never below zero.
+ * @throws Fault `precondition_required`
+ */
+export const ifMatchOf = ({ precondition }: Route, { header }: RawRequest): number | 'any' | undefined => {
+  if (!precondition) return undefined
+  const text = header('if-match')
+  if (text === undefined)
+    throw new Fault('precondition_required', { detail: 'send If-Match with the revision that was read, in quotes' })
+  if (text.trim() === '*') return 'any'
+  const [, revision] = /^\s*"(\d{1,15})"\s*$/.exec(text) ?? []
+  return revision === undefined ? -1 : Number(revision)
+}
+
 /** How long a caller without a deadline is served, milliseconds. */
 const deadlineDefaultMs = 5_000
 const deadlineMaxMs = 30_000

@@ -54,17 +54,25 @@ export const createCallers = ({
     return client
   }
 
+  const identifyClient = async (exchange: Exchange, key: string): Promise<EdgePrincipal> => {
+    const client = await clientOf(exchange, key)
+    if (!client) throw new Fault('key_invalid')
+    return { kind: 'client', keyId: client.keyId }
+  }
+
   const identify: Callers['identify'] = async (exchange, access) => {
     if (access === 'public') return { kind: 'public' }
     if (access === 'client') {
       const key = exchange.headers.get('x-api-key')
       if (!key) throw new Fault('unauthenticated', { detail: 'send a publishable key as X-API-Key' })
-      const client = await clientOf(exchange, key)
-      if (!client) throw new Fault('key_invalid')
-      return { kind: 'client', keyId: client.keyId }
+      return identifyClient(exchange, key)
     }
     const authorization = exchange.headers.get('authorization') ?? ''
-    if (access === 'player') {
+    if (access === 'app') {
+      const key = exchange.headers.get('x-api-key') ?? keyOf(authorization)
+      if (key !== undefined) return identifyClient(exchange, key)
+    }
+    if (access === 'player' || access === 'app') {
       const principal = await verifySession(exchange, authorization)
       await requireUnrevoked(exchange, principal)
       return principal
@@ -85,6 +93,10 @@ export const createCallers = ({
     },
   }
 }
+
+/** A publishable key that came as a bearer, as OpenFeature's providers may send it; undefined for anything else. */
+const keyOf = (authorization: string): string | undefined =>
+  /^Bearer (pk_[\x21-\x7e]{1,253})$/i.exec(authorization)?.[1]
 
 const sha256 = async (text: string): Promise<string> => {
   const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))

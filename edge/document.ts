@@ -1,4 +1,5 @@
 import type * as z from 'zod'
+import { type ContentPointers, contentPointersSchema } from '#contract/content.ts'
 import type { Cell } from '#contract/ids.ts'
 import {
   type Clients,
@@ -26,12 +27,13 @@ export type Documents = {
 
 export type Document<Name extends DocumentName> = { readonly value: ValueOf[Name]; readonly text: string }
 
-type ValueOf = { jwks: Jwks; clients: Clients; revocations: Revocations }
+type ValueOf = { jwks: Jwks; clients: Clients; revocations: Revocations; content: ContentPointers }
 
 const schemas: { [Name in DocumentName]: z.ZodType<ValueOf[Name]> } = {
   jwks: jwksSchema,
   clients: clientsSchema,
   revocations: revocationsSchema,
+  content: contentPointersSchema,
 }
 
 /**
@@ -44,6 +46,8 @@ const lives: Record<DocumentName, { readonly freshMs: number; readonly waitMs: n
   clients: { freshMs: 10_000, waitMs: 20_000 },
   // Half of what is promised of a ban. An isolate that was idle must not go by what it knew before.
   revocations: { freshMs: 5_000, waitMs: 5_000 },
+  // Half of what is promised of a publish.
+  content: { freshMs: 5_000, waitMs: 5_000 },
 }
 /** A last good document is kept in the data centre for this long, for isolates that start while the core is gone. */
 const keptMs = 86_400_000

@@ -113,6 +113,7 @@ const takenOfOthers = [
   'content-length',
   'content-type',
   'idempotency-key',
+  'if-match',
 ]
 
 const readHeaders = (request: Request): ReadonlyMap<string, string> => {
@@ -134,15 +135,19 @@ export const checkHeaders = ({ headers }: Exchange): void => {
   if (size > headerBytesMax) throw new Fault('headers_too_large', { extras: { limitBytes: headerBytesMax } })
 }
 
-/** The whole body, which is not read further than its bound. @throws Fault `body_too_large` */
-export const readBody = async ({ request, headers }: Exchange): Promise<Uint8Array> => {
-  const tooLarge = () => new Fault('body_too_large', { extras: { limitBytes: bodyBytesMax } })
-  if (Number(headers.get('content-length') ?? 0) > bodyBytesMax) throw tooLarge()
+/** The whole body, which is not read further than its route's bound. @throws Fault `body_too_large` */
+export const readBody = async ({ request, headers, route }: Routed): Promise<Uint8Array> => {
+  const limitBytes = route.bodyBytesMax ?? bodyBytesMax
+  const tooLarge = () => new Fault('body_too_large', { extras: { limitBytes } })
+  const stated = headers.get('content-length')
+  if (Number(stated ?? 0) > limitBytes) throw tooLarge()
   if (!request.body) return new Uint8Array()
-  const body = new Uint8Array(bodyBytesMax)
+  // What states its length is as long as that: HTTP reads no further.
+  if (stated !== undefined) return new Uint8Array(await request.arrayBuffer())
+  const body = new Uint8Array(limitBytes)
   let size = 0
   for await (const chunk of request.body) {
-    if (size + chunk.length > bodyBytesMax) throw tooLarge()
+    if (size + chunk.length > limitBytes) throw tooLarge()
     body.set(chunk, size)
     size += chunk.length
   }

@@ -14,7 +14,7 @@ import { askInParts, isSplit, type Unaddressed } from './split.ts'
 const budgetMs = { direct: 2_000, forwarded: 5_000 }
 
 /** What of a core's answer a client gets to see. */
-const passedHeaders = ['content-type', 'retry-after', 'idempotency-replayed']
+const passedHeaders = ['content-type', 'etag', 'retry-after', 'idempotency-replayed']
 
 export type ForwardOptions = {
   readonly cells: Cells
@@ -61,6 +61,7 @@ const requestOf = async (exchange: Routed): Promise<Unaddressed> => {
       ...(['server', 'operator'].includes(route.access) ? { authorization: header('authorization') } : {}),
       ...(route.body ? { 'content-type': asciiOf(header('content-type')) } : {}),
       [edgeHeaders.address]: header('cf-connecting-ip'),
+      ...(route.precondition ? { 'if-match': asciiOf(header('if-match')) } : {}),
       'idempotency-key': idempotencyKeyOf(route, header('idempotency-key'), () => crypto.randomUUID()),
     },
     ...(route.body ? { body: await readBody(exchange) } : {}),

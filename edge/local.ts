@@ -26,6 +26,7 @@ export const createAnswerLocal =
       const headers = { 'content-type': 'application/json', 'cache-control': documentMaxAge }
       return { status: 200, headers, body: JSON.stringify({ keys: all.flatMap(({ value }) => value.keys) }) }
     }
+    if (!('asset' in delivery)) throw new Fault('not_found')
     const url = new URL(fill(delivery.asset, exchange.params), exchange.request.url)
     const response = await assets.fetch(new Request(url))
     if (!response.ok) throw new Fault('not_found')

@@ -121,6 +121,7 @@ const credentialsOf = ({ world, player }: Cast, { access }: Route, accessToken?:
     case 'public':
       return {}
     case 'client':
+    case 'app':
       return { 'x-api-key': world.keys.publishable }
     case 'player':
       return { authorization: `Bearer ${accessToken ?? player.accessToken}` }

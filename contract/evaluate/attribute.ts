@@ -1,0 +1,135 @@
+import { bytesOf } from './hash.ts'
+import { parseVersion } from './version.ts'
+
+/** What rules can compare: a `time` is an RFC 3339 text, a `version` one by semver, `strings` a list. */
+export const attributeTypes = ['string', 'number', 'boolean', 'time', 'version', 'strings'] as const
+export type AttributeType = (typeof attributeTypes)[number]
+
+/** `level`, or `device.os`: up to five names, from the outside to the inside. */
+export const attributePattern = /^[A-Za-z][A-Za-z0-9_-]{0,63}(\.[A-Za-z][A-Za-z0-9_-]{0,63}){0,4}$/
+
+/** Attributes that need no declaration. All but the first are told by who evaluates, whatever the context says. */
+export const builtIns: Readonly<Record<string, AttributeType>> = {
+  targetingKey: 'string',
+  /** When it is evaluated. */
+  now: 'time',
+  /** Of the session in which the request was made. */
+  'player.id': 'string',
+  /** Where the request came from, in two letters: a country of ISO 3166-1, a continent as Cloudflare names them. */
+  'edge.country': 'string',
+  'edge.continent': 'string',
+}
+
+/** Names that no document declares and no context sets. */
+export const isReserved = (name: string): boolean =>
+  Object.hasOwn(builtIns, name) || name.startsWith('edge.') || name.startsWith('player.')
+
+/** Whose flags are asked for: attributes as they arrived, and what is known without being told. */
+export type Subject = {
+  readonly context: Readonly<Record<string, unknown>>
+  readonly known: Readonly<Record<string, string | undefined>>
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+/** A subject, and what was found out about it while rules were tried: each thing once. */
+export type Facts = {
+  readonly subject: Subject
+  /** By slot of the attribute; `unread` until somebody asks. */
+  readonly values: unknown[]
+  /** By slot of the audience; undefined until somebody asks. */
+  readonly audiences: (boolean | undefined)[]
+  /** By slot of the attribute that units are told apart by; undefined until somebody asks, null where there is none. */
+  readonly units: (Uint8Array | null | undefined)[]
+}
+
+/** What stands in a slot before its attribute was read: no context can hold it. */
+const unread = Symbol('unread')
+
+export type Attributes = {
+  /** Where the values of a name stand; undefined for one that is not declared. */
+  slotOf(name: string): number | undefined
+  typeOf(name: string): AttributeType | undefined
+  factsOf(subject: Subject, audiences: number): Facts
+  /** The value of an attribute if it is of its type, else undefined: a time as milliseconds, a version taken apart. */
+  read(facts: Facts, slot: number): unknown
+  /** The bytes of the unit that an attribute names; null where the subject has none. */
+  unit(facts: Facts, slot: number): Uint8Array | null
+}
+
+export const createAttributes = (declared: Readonly<Record<string, { readonly type: AttributeType }>>): Attributes => {
+  const types = new Map<string, AttributeType>(Object.entries(builtIns))
+  for (const [name, { type }] of Object.entries(declared)) if (!types.has(name)) types.set(name, type)
+  const names = [...types.keys()]
+  const slots = new Map(names.map((name, slot) => [name, slot]))
+  const readers = names.map((name) => readerOf(name, types.get(name) ?? 'string'))
+
+  const read: Attributes['read'] = (facts, slot) => {
+    const known = facts.values[slot]
+    if (known !== unread) return known
+    const value = readers[slot]?.(facts.subject)
+    facts.values[slot] = value
+    return value
+  }
+  return {
+    slotOf: (name) => slots.get(name),
+    typeOf: (name) => types.get(name),
+    factsOf: (subject, audiences) => ({
+      subject,
+      values: Array.from<unknown>({ length: names.length }).fill(unread),
+      audiences: Array.from<undefined>({ length: audiences }),
+      units: Array.from<undefined>({ length: names.length }),
+    }),
+    read,
+    unit: (facts, slot) => {
+      const known = facts.units[slot]
+      if (known !== undefined) return known
+      const value = read(facts, slot)
+      const unit = typeof value === 'string' && value !== '' ? bytesOf(value) : null
+      facts.units[slot] = unit
+      return unit
+    },
+  }
+}
+
+/** How an attribute is read from a subject. */
+const readerOf = (name: string, type: AttributeType): ((subject: Subject) => unknown) => {
+  if (name === 'now') return ({ now }) => now
+  const parse = parsers[type]
+  if (isReserved(name) && name !== 'targetingKey') return ({ known }) => parse(known[name])
+  const path = name.split('.')
+  return ({ context }) => parse(Object.hasOwn(context, name) ? context[name] : valueAt(context, path))
+}
+
+const valueAt = (context: Readonly<Record<string, unknown>>, path: readonly string[]): unknown => {
+  let value: unknown = context
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
+    value = (value as Record<string, unknown>)[name]
+  }
+  return value
+}
+
+/** Elements of a list that count; the others are as good as not there. */
+const elementsMax = 1_000
+
+/** A value of the type, or undefined. */
+const parsers: Record<AttributeType, (value: unknown) => unknown> = {
+  string: (value) => (typeof value === 'string' ? value : undefined),
+  number: (value) => (typeof value === 'number' && Number.isFinite(value) ? value : undefined),
+  boolean: (value) => (typeof value === 'boolean' ? value : undefined),
+  time: (value) => (typeof value === 'string' ? parseTime(value) : undefined),
+  version: (value) => (typeof value === 'string' ? parseVersion(value) : undefined),
+  strings: (value) =>
+    Array.isArray(value)
+      ? value.slice(0, elementsMax).filter((element): element is string => typeof element === 'string')
+      : undefined,
+}
+
+const timePattern = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/
+
+/** Milliseconds since 1970 of an RFC 3339 time; undefined for any other text. */
+export const parseTime = (text: string): number | undefined => {
+  const time = timePattern.test(text) ? Date.parse(text) : Number.NaN
+  return Number.isNaN(time) ? undefined : time
+}

@@ -1,0 +1,86 @@
+import { byPriority } from './flags.ts'
+import type { LiveEvent, LiveEventsDocument } from './live-events-document.ts'
+import { createTimetable, type Run, type Timetable } from './schedule.ts'
+
+/** A run, and the event that it is one of. */
+export type EventRun = { readonly key: string; readonly event: LiveEvent; readonly run: Run }
+
+/** The runs that are on, the same object for as long as they are. */
+export type Active = { readonly runs: readonly EventRun[]; readonly until: number }
+
+/** The events of a document, made ready. All times are milliseconds since 1970; nothing depends on who asks. */
+export type Calendar = {
+  /** What is on at a moment, by priority, then key. */
+  activeAt(now: number): Active
+  /** What a calendar shows at a moment, by start, then key: of each event at most the last run, the present and the next. */
+  shownAt(now: number): EventRun[]
+  /** The run that an id names, whenever it is; undefined for none of these events. */
+  find(runId: string): EventRun | undefined
+}
+
+const minuteMs = 60_000
+/** How far ahead the next change is looked for. */
+const horizonMs = 60 * minuteMs
+/** Runs that are looked at to find one: more than lie between a claim's end and the next announcement in practice. */
+const lookedAtMax = 1_000
+
+export const claimUntilOf = ({ event, run }: EventRun): number => run.endsAt + event.claimGraceMinutes * minuteMs
+
+export const prepareLiveEvents = (document: LiveEventsDocument): Calendar => {
+  const events = Object.entries(document.events)
+    .filter(([, event]) => event.enabled)
+    .sort(byPriority)
+    .map(([key, event]) => ({ key, event, timetable: createTimetable(key, event.schedule) }))
+  const byKey = new Map(events.map((entry) => [entry.key, entry]))
+  let active: Active & { readonly since: number } = { runs: [], since: 0, until: 0 }
+  let shown: { readonly runs: readonly EventRun[]; readonly since: number } | undefined
+
+  const activeAt: Calendar['activeAt'] = (now) => {
+    if (now >= active.since && now < active.until) return active
+    let until = now + horizonMs
+    const runs: EventRun[] = []
+    for (const { key, event, timetable } of events)
+      for (const run of timetable.between({ from: now, to: until, max: 2 })) {
+        until = Math.min(until, run.startsAt > now ? run.startsAt : run.endsAt)
+        if (run.startsAt <= now) runs.push({ key, event, run })
+      }
+    active = { runs, since: now, until }
+    return active
+  }
+
+  return {
+    activeAt,
+    shownAt: (now) => {
+      // A minute's runs are worked out together; which of them are shown is asked of the moment itself.
+      if (!shown || now < shown.since || now >= shown.since + minuteMs)
+        shown = { runs: events.flatMap((entry) => near(entry, now)), since: now }
+      return shown.runs.filter((run) => isShown(run, now)).sort(byStart)
+    },
+    find: (runId) => {
+      const entry = byKey.get(runId.slice(0, runId.indexOf('.')))
+      const run = entry?.timetable.find(runId)
+      return entry && run && { key: entry.key, event: entry.event, run }
+    },
+  }
+}
+
+/** The runs of an event that are shown at some moment of the minute that begins now. */
+const near = (
+  { key, event, timetable }: { readonly key: string; readonly event: LiveEvent; readonly timetable: Timetable },
+  now: number,
+): EventRun[] => {
+  const runs = timetable.between({
+    from: now - event.claimGraceMinutes * minuteMs,
+    to: now + minuteMs + event.announceMinutes * minuteMs,
+    max: lookedAtMax,
+  })
+  const next = runs.findIndex(({ startsAt }) => startsAt > now + minuteMs)
+  const last = runs.findLastIndex(({ endsAt }) => endsAt <= now)
+  return runs.slice(Math.max(last, 0), next < 0 ? undefined : next + 1).map((run) => ({ key, event, run }))
+}
+
+const isShown = (entry: EventRun, now: number): boolean =>
+  now >= entry.run.startsAt - entry.event.announceMinutes * minuteMs &&
+  now < Math.max(entry.run.endsAt, claimUntilOf(entry))
+
+const byStart = (a: EventRun, b: EventRun): number => a.run.startsAt - b.run.startsAt || (a.key < b.key ? -1 : 1)

@@ -1,0 +1,16 @@
+import type { FlagType } from './flags-document.ts'
+
+/** Whether a JSON value is one of a flag's type. Whole numbers stay within 2^53 - 1, so that every language holds them. */
+export const isOfType = (type: FlagType, value: unknown): boolean => {
+  switch (type) {
+    case 'boolean':
+    case 'string':
+      return typeof value === type
+    case 'integer':
+      return Number.isSafeInteger(value)
+    case 'number':
+      return typeof value === 'number' && Number.isFinite(value)
+    case 'object':
+      return typeof value === 'object' && value !== null && !Array.isArray(value)
+  }
+}

@@ -1,0 +1,79 @@
+import { type ContentFault, type ContentKind, documentBytesMax } from '#contract/content.ts'
+import { type Documents, noDocuments, writeCompiled } from '#contract/evaluate/compiled.ts'
+import { type FlagsDocument, flagsDocumentSchema } from '#contract/evaluate/flags-document.ts'
+import { type LiveEventsDocument, liveEventsDocumentSchema } from '#contract/evaluate/live-events-document.ts'
+import { checkFlags } from './check-flags.ts'
+import { checkLiveEvents } from './check-live-events.ts'
+import { faultsOfSchema } from './content-checks.ts'
+import { sha256 } from './secrets.ts'
+
+/** What a document is checked against: what is live of each kind, as it was written, and what is declared. */
+export type Surroundings = { readonly live: Documents; readonly currencies: ReadonlySet<string> }
+
+export type Compiled = { readonly compiled: string; readonly hash: string }
+
+/**
+ * Checks a document as it was written, and writes what edges evaluate of it: with every default, without what is for people
+ * alone or not in use. The same input gives the same text, and so the same hash.
+ */
+export const compileContent = (
+  kind: ContentKind,
+  text: string,
+  surroundings: Surroundings,
+): { readonly content: Compiled } | { readonly faults: ContentFault[] } => {
+  if (Buffer.byteLength(text) > documentBytesMax)
+    return { faults: [{ pointer: '', detail: `more than ${documentBytesMax} bytes` }] }
+  const checked = kind === 'flags' ? flagsOf(JSON.parse(text), surroundings) : eventsOf(JSON.parse(text), surroundings)
+  if ('faults' in checked) return checked
+  const compiled = writeCompiled(checked.document)
+  return { content: { compiled, hash: sha256(compiled) } }
+}
+
+type Checked<Document> = { readonly document: Document } | { readonly faults: ContentFault[] }
+
+const flagsOf = (written: unknown, { live }: Surroundings): Checked<FlagsDocument> => {
+  const result = flagsDocumentSchema.safeParse(written)
+  if (!result.success) return { faults: faultsOfSchema(result.error) }
+  const faults = checkFlags(result.data, live)
+  return faults.length > 0 ? { faults } : { document: leanFlags(result.data) }
+}
+
+/** Without descriptions, and without experiments that decide nothing. */
+const leanFlags = ({ attributes, audiences, flags, experiments }: FlagsDocument): FlagsDocument => {
+  const decides = ({ state, winner }: FlagsDocument['experiments'][string]) =>
+    state === 'running' || (state === 'concluded' && winner !== undefined)
+  return {
+    attributes: mapped(attributes, undescribed),
+    audiences: mapped(audiences, undescribed),
+    flags: mapped(flags, (flag) => ({ ...undescribed(flag), rules: flag.rules.map(undescribed) })),
+    experiments: mapped(
+      Object.fromEntries(Object.entries(experiments).filter(([, experiment]) => decides(experiment))),
+      undescribed,
+    ),
+  }
+}
+
+const eventsOf = (written: unknown, { live, currencies }: Surroundings): Checked<LiveEventsDocument> => {
+  const result = liveEventsDocumentSchema.safeParse(written)
+  if (!result.success) return { faults: faultsOfSchema(result.error) }
+  const faults = checkLiveEvents(result.data, live, currencies)
+  return faults.length > 0 ? { faults } : { document: { events: mapped(result.data.events, undescribed) } }
+}
+
+const mapped = <Value, Result>(
+  table: Readonly<Record<string, Value>>,
+  map: (value: Value) => Result,
+): Record<string, Result> => Object.fromEntries(Object.entries(table).map(([key, value]) => [key, map(value)]))
+
+/** Without what is for people who read the document. */
+const undescribed = <Value extends { readonly description?: string | undefined }>(value: Value) => {
+  const { description: _, ...rest } = value
+  return rest
+}
+
+/** A published document as it was written, which has passed its schema then; nothing where none is. */
+export const readWritten = <Kind extends ContentKind>(kind: Kind, text: string | undefined): Documents[Kind] => {
+  if (text === undefined) return noDocuments[kind]
+  const schema = kind === 'flags' ? flagsDocumentSchema : liveEventsDocumentSchema
+  return schema.parse(JSON.parse(text)) as Documents[Kind]
+}
