@@ -7,9 +7,22 @@ export const edgeHeaders = {
   cell: 'perigee-cell',
   /** The caller's network address; absent where a cell asks another. */
   address: 'perigee-address',
+  /** Country and continent that the caller is in, `encodePlace`; absent where a cell asks another. */
+  place: 'perigee-place',
   /** Milliseconds that are left when the request is sent. */
   deadline: 'perigee-deadline-ms',
-  /** The lowest version that may answer a cached read, or `primary`: see `parseFloor`. */
+  /** Where a caller is, in two letters each; undefined for what is not known. */
+export type Place = { readonly country: string | undefined; readonly continent: string | undefined }
+
+export const encodePlace = ({ country, continent }: Place): string => `${country ?? '-'} ${continent ?? '-'}`
+
+/** The inverse of `encodePlace`; nothing is known from any other text. */
+export const parsePlace = (text: string | undefined): Place => {
+  const [, country, continent] = /^([A-Z0-9]{2}|-) ([A-Z0-9]{2}|-)$/.exec(text ?? '') ?? []
+  return { country: country === '-' ? undefined : country, continent: continent === '-' ? undefined : continent }
+}
+
+/** The lowest version that may answer a cached read, or `primary`: see `parseFloor`. */
   floor: 'perigee-floor',
   /** Answer to a cached read: the version of the row, and as of when it is true (ms since 1970). */
   version: 'perigee-version',
@@ -90,6 +103,7 @@ const signedHeaders = [
   edgeHeaders.principal,
   edgeHeaders.cell,
   edgeHeaders.address,
+  edgeHeaders.place,
   edgeHeaders.deadline,
   edgeHeaders.floor,
   'authorization',

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { Hono, type Context as HonoContext } from 'hono'
-import { bodyBytesMax, edgeHeaders, type NamedKey, parseFloor } from '#contract/edge-request.ts'
+import { bodyBytesMax, edgeHeaders, type NamedKey, parseFloor, parsePlace } from '#contract/edge-request.ts'
 import { idempotencyKeyOf } from '#contract/idempotency.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault, problemContentType, problemText, retryAfterOf } from '#contract/problem.ts'
@@ -96,6 +96,7 @@ const reply = async (
   const ctx: Context = {
     ...{ cell, db, replica, floor, write, principal, address, requestId, traceparent, now, deadlineAt },
     ifMatch: ifMatchOf(route, request),
+    place: parsePlace(request.header(edgeHeaders.place)),
   }
 
   const input = parseInput(route, request)

@@ -1,4 +1,4 @@
-import type { Floor } from '#contract/edge-request.ts'
+import type { Floor, Place } from '#contract/edge-request.ts'
 import type { Cell, KeyId, OperatorId, PlayerId, SessionId } from '#contract/ids.ts'
 import type { Role } from '#contract/rights.ts'
 import type { Db } from '#db/client.ts'
@@ -35,6 +35,8 @@ export type Context = {
   readonly cell: Cell
   /** The caller's network address, for limits; undefined where the edge does not know it. */
   readonly address: string | undefined
+  /** Where the caller is, as far as the edge knows. */
+  readonly place: Place
   readonly requestId: string
   /** W3C trace context, carried into events. */
   readonly traceparent: string

@@ -1,4 +1,4 @@
-import { edgeHeaders, parseMoved } from '#contract/edge-request.ts'
+import { edgeHeaders, encodePlace, parseMoved } from '#contract/edge-request.ts'
 import { idempotencyKeyOf } from '#contract/idempotency.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault, problemSchema } from '#contract/problem.ts'
@@ -8,6 +8,7 @@ import type { Cells } from './cells.ts'
 import type { Consistency } from './consistency.ts'
 import type { AskCore, CoreAnswer, CoreRequest } from './core.ts'
 import { type Routed, readBody } from './exchange.ts'
+import { placeOf } from './place.ts'
 import { askInParts, isSplit, type Unaddressed } from './split.ts'
 
 /** How long a caller waits, milliseconds: long enough for a write behind others, short enough to be retried by a person. */
@@ -61,6 +62,7 @@ const requestOf = async (exchange: Routed): Promise<Unaddressed> => {
       ...(['server', 'operator'].includes(route.access) ? { authorization: header('authorization') } : {}),
       ...(route.body ? { 'content-type': asciiOf(header('content-type')) } : {}),
       [edgeHeaders.address]: header('cf-connecting-ip'),
+      [edgeHeaders.place]: encodePlace(placeOf(exchange)),
       ...(route.precondition ? { 'if-match': asciiOf(header('if-match')) } : {}),
       'idempotency-key': idempotencyKeyOf(route, header('idempotency-key'), () => crypto.randomUUID()),
     },

@@ -32,27 +32,28 @@ export type Subject = {
   readonly now: number
 }
 
-/** A subject, and what was found out about it while rules were tried: each thing once. */
+/** A subject, and what is found out about it while rules are tried: each thing once. */
 export type Facts = {
-  readonly subject: Subject
-  /** By slot of the attribute; `unread` until somebody asks. */
-  readonly values: unknown[]
+  /** By slot of the attribute: its value if it is of its type, else undefined; a time as milliseconds, a version taken apart. */
+  readonly values: readonly unknown[]
+  /** The same of numbers, times and truth values; NaN for all others. */
+  readonly numbers: Float64Array
+  /** Of texts the numbers that stand for them; below zero for one that no rule names. */
+  readonly names: Int32Array
   /** By slot of the audience; undefined until somebody asks. */
   readonly audiences: (boolean | undefined)[]
   /** By slot of the attribute that units are told apart by; undefined until somebody asks, null where there is none. */
   readonly units: (Uint8Array | null | undefined)[]
 }
 
-/** What stands in a slot before its attribute was read: no context can hold it. */
-const unread = Symbol('unread')
-
 export type Attributes = {
   /** Where the values of a name stand; undefined for one that is not declared. */
   slotOf(name: string): number | undefined
   typeOf(name: string): AttributeType | undefined
+  /** The number that stands for a text which a rule names, from now on; the same for the same text. */
+  name(text: string): number
+  /** Reads every attribute, as most of them are asked for by some rule or other. */
   factsOf(subject: Subject, audiences: number): Facts
-  /** The value of an attribute if it is of its type, else undefined: a time as milliseconds, a version taken apart. */
-  read(facts: Facts, slot: number): unknown
   /** The bytes of the unit that an attribute names; null where the subject has none. */
   unit(facts: Facts, slot: number): Uint8Array | null
 }
@@ -62,35 +63,39 @@ export const createAttributes = (declared: Readonly<Record<string, { readonly ty
   for (const [name, { type }] of Object.entries(declared)) if (!types.has(name)) types.set(name, type)
   const names = [...types.keys()]
   const slots = new Map(names.map((name, slot) => [name, slot]))
+  const numbersOfTexts = new Map<string, number>()
   const readers = names.map((name) => readerOf(name, types.get(name) ?? 'string'))
-
-  const read: Attributes['read'] = (facts, slot) => {
-    const known = facts.values[slot]
-    if (known !== unread) return known
-    const value = readers[slot]?.(facts.subject)
-    facts.values[slot] = value
-    return value
-  }
   return {
     slotOf: (name) => slots.get(name),
     typeOf: (name) => types.get(name),
-    factsOf: (subject, audiences) => ({
-      subject,
-      values: Array.from<unknown>({ length: names.length }).fill(unread),
-      audiences: Array.from<undefined>({ length: audiences }),
-      units: Array.from<undefined>({ length: names.length }),
-    }),
-    read,
+    name: (text) => {
+      const known = numbersOfTexts.get(text) ?? numbersOfTexts.size
+      numbersOfTexts.set(text, known)
+      return known
+    },
+    factsOf: (subject, audiences) => {
+      const values = readers.map((read) => read(subject))
+      return {
+        values,
+        numbers: Float64Array.from(values, numberOf),
+        names: Int32Array.from(values, (value) => (typeof value === 'string' ? (numbersOfTexts.get(value) ?? -1) : -1)),
+        audiences: Array.from<undefined>({ length: audiences }),
+        units: Array.from<undefined>({ length: names.length }),
+      }
+    },
     unit: (facts, slot) => {
       const known = facts.units[slot]
       if (known !== undefined) return known
-      const value = read(facts, slot)
+      const value = facts.values[slot]
       const unit = typeof value === 'string' && value !== '' ? bytesOf(value) : null
       facts.units[slot] = unit
       return unit
     },
   }
 }
+
+const numberOf = (value: unknown): number =>
+  typeof value === 'number' || typeof value === 'boolean' ? Number(value) : Number.NaN
 
 /** How an attribute is read from a subject. */
 const readerOf = (name: string, type: AttributeType): ((subject: Subject) => unknown) => {

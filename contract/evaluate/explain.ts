@@ -1,7 +1,8 @@
 import * as z from 'zod'
 import type { Facts } from './attribute.ts'
-import { type Condition, compileCondition, operatorOf, operators, type Scope } from './condition.ts'
+import { type Condition, operatorOf, operators, type Scope } from './condition.ts'
 import type { Candidate } from './evaluation.ts'
+import { createAssembler, fails, holds as holdsEnd, run } from './program.ts'
 
 /** One comparison of a condition, and how it went. */
 const comparedSchema = z.object({
@@ -52,7 +53,7 @@ const compare = (condition: Condition, place: Place): Compared[] => {
   if ('any' in condition) return condition.any.flatMap((part, at) => inside(part, `any/${at}`))
   if ('not' in condition) return inside(condition.not, 'not')
   const { facts, scope, pointer } = place
-  const holds = compileCondition(condition, scope)(facts)
+  const holds = isFulfilled(condition, place)
   if ('audience' in condition) {
     const { audience } = condition
     const own = scope.conditionOf(audience)
@@ -62,9 +63,16 @@ const compare = (condition: Condition, place: Place): Compared[] => {
   const operator = operatorOf(condition)
   const slot = scope.attributes.slotOf(condition.attribute)
   if (operator === undefined || slot === undefined) return []
-  const actual = scope.attributes.read(facts, slot)
+  const actual = facts.values[slot]
   const { attribute } = condition
   return [
     { pointer, attribute, operator, operand: condition[operator], ...(actual === undefined ? {} : { actual }), holds },
   ]
+}
+
+/** By a program of its own, of the one condition. */
+const isFulfilled = (condition: Condition, { facts, scope }: Place): boolean => {
+  const assembler = createAssembler(scope)
+  const begin = assembler.add(condition, { ifTrue: ~holdsEnd, ifFalse: ~fails })
+  return run(assembler.finish(), begin, facts) === holdsEnd
 }
