@@ -11,18 +11,7 @@ export const edgeHeaders = {
   place: 'perigee-place',
   /** Milliseconds that are left when the request is sent. */
   deadline: 'perigee-deadline-ms',
-  /** Where a caller is, in two letters each; undefined for what is not known. */
-export type Place = { readonly country: string | undefined; readonly continent: string | undefined }
-
-export const encodePlace = ({ country, continent }: Place): string => `${country ?? '-'} ${continent ?? '-'}`
-
-/** The inverse of `encodePlace`; nothing is known from any other text. */
-export const parsePlace = (text: string | undefined): Place => {
-  const [, country, continent] = /^([A-Z0-9]{2}|-) ([A-Z0-9]{2}|-)$/.exec(text ?? '') ?? []
-  return { country: country === '-' ? undefined : country, continent: continent === '-' ? undefined : continent }
-}
-
-/** The lowest version that may answer a cached read, or `primary`: see `parseFloor`. */
+  /** The lowest version that may answer a cached read, or `primary`: see `parseFloor`. */
   floor: 'perigee-floor',
   /** Answer to a cached read: the version of the row, and as of when it is true (ms since 1970). */
   version: 'perigee-version',
@@ -78,6 +67,17 @@ export const parsePrincipal = (text: string): EdgePrincipal | undefined => {
   return playerId.success && sessionId.success
     ? { kind, playerId: playerId.data, sessionId: sessionId.data, epoch: Number(third) }
     : undefined
+}
+
+/** Where a caller is, in two letters each; undefined for what is not known. */
+export type Place = { readonly country: string | undefined; readonly continent: string | undefined }
+
+export const encodePlace = ({ country, continent }: Place): string => `${country ?? '-'} ${continent ?? '-'}`
+
+/** The inverse of `encodePlace`; nothing is known from any other text. */
+export const parsePlace = (text: string | undefined): Place => {
+  const [, country, continent] = /^([A-Z0-9]{2}|-) ([A-Z0-9]{2}|-)$/.exec(text ?? '') ?? []
+  return { country: country === '-' ? undefined : country, continent: continent === '-' ? undefined : continent }
 }
 
 /** The lowest version that may answer a cached read; `primary` where no replica may answer it at all. */
