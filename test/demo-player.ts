@@ -9,6 +9,7 @@ export const targetSchema = z.object({
   edgeUrl: z.url(),
   publishableKey: z.string().min(1),
   serverKey: z.string().min(1),
+  operatorKey: z.string().min(1).optional(),
 })
 export type Target = z.infer<typeof targetSchema>
 
@@ -83,6 +84,10 @@ export const signIn = async (
 /** The title's own server, which acts with the server key. */
 export const serverOf = (target: Target): Client<typeof routes> =>
   createClient(routes, { baseUrl: target.edgeUrl, fetch: tracedFetch(undefined), bearer: () => target.serverKey })
+
+/** Somebody who runs the title, with a key that may publish. */
+export const operatorOf = (target: Target): Client<typeof routes> =>
+  createClient(routes, { baseUrl: target.edgeUrl, fetch: tracedFetch(undefined), bearer: () => target.operatorKey })
 
 /** A read may reach another isolate than the one before; so many may miss before one must hit. */
 const readsMax = 5

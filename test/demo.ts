@@ -4,9 +4,11 @@ import { parseArgs } from 'node:util'
 import { CallError } from '#contract/client.ts'
 import { getProfile } from '#contract/players.ts'
 import { type Cells, cellsSchema, playCells } from './demo-cells.ts'
+import { playLiveOps } from './demo-live-ops.ts'
 import {
   expectThat,
   failureOf,
+  type Player,
   readUntilHit,
   serverOf,
   signIn,
@@ -20,6 +22,7 @@ Where the local stack has several cells, two players in two of them after that, 
 
   npm run demo                                                 the local stack, as .perigee/dev.json describes it
   npm run demo -- --url U --publishable-key P --server-key S   any deployment
+                  --operator-key O                             and publishes a flag and a live event of its own there
 
 Exits with 1 when a step is not as it should be.`
 
@@ -29,9 +32,19 @@ const invalidationMaxMs = 1_000
 /** Where to go; and the cells, where they are several of this machine's. */
 const readTarget = async (): Promise<{ readonly target: Target; readonly stack?: Cells }> => {
   const { values } = parseArgs({
-    options: { url: { type: 'string' }, 'publishable-key': { type: 'string' }, 'server-key': { type: 'string' } },
+    options: {
+      url: { type: 'string' },
+      'publishable-key': { type: 'string' },
+      'server-key': { type: 'string' },
+      'operator-key': { type: 'string' },
+    },
   })
-  const given = { edgeUrl: values.url, publishableKey: values['publishable-key'], serverKey: values['server-key'] }
+  const given = {
+    edgeUrl: values.url,
+    publishableKey: values['publishable-key'],
+    serverKey: values['server-key'],
+    operatorKey: values['operator-key'],
+  }
   if (values.url) return { target: targetSchema.parse(given) }
   const text = await readFile(new URL('../.perigee/dev.json', import.meta.url), 'utf8').catch(() => {
     throw new Error(`No local stack runs here (start one with: npm run dev), and no --url was given.\n\n${usage}`)
@@ -41,7 +54,7 @@ const readTarget = async (): Promise<{ readonly target: Target; readonly stack?:
   return { target: targetSchema.parse(local), ...(Object.keys(stack.cells).length > 1 ? { stack } : {}) }
 }
 
-const play = async (target: Target): Promise<void> => {
+const play = async (target: Target): Promise<Player> => {
   step('Two guests sign in')
   const ada = await signIn(target, { displayName: 'Ada' })
   const bob = await signIn(target, { displayName: 'Bob' })
@@ -88,12 +101,16 @@ const play = async (target: Target): Promise<void> => {
   console.log(
     `    seen by another player after ${Math.round(performance.now() - changedAt)} ms; the bound is ${boundMs} ms`,
   )
+  return ada
 }
 
 try {
   const { target, stack } = await readTarget()
   console.log(`Perigee at ${target.edgeUrl}`)
-  await play(target)
+  const player = await play(target)
+  const { operatorKey } = target
+  if (operatorKey) await playLiveOps({ ...target, operatorKey }, player)
+  else step('Flags and live events are left out: there is no --operator-key')
   if (stack) await playCells(target, stack)
   console.log('\nEverything is as it should be.')
 } catch (error) {
