@@ -21,7 +21,10 @@ export type Calendar = {
 const minuteMs = 60_000
 /** How far ahead the next change is looked for. */
 const horizonMs = 60 * minuteMs
-/** Runs that are looked at to find one: more than lie between a claim's end and the next announcement in practice. */
+const dayMs = 24 * 60 * minuteMs
+/** The present run, the next one, and two that may begin before the runs are worked out anew. */
+const aheadMax = 4
+/** Runs in the longest time in which a reward can be claimed, were there one in each of its hours. */
 const lookedAtMax = 1_000
 
 export const claimUntilOf = ({ event, run }: EventRun): number => run.endsAt + event.claimGraceMinutes * minuteMs
@@ -30,7 +33,7 @@ export const prepareLiveEvents = (document: LiveEventsDocument): Calendar => {
   const events = Object.entries(document.events)
     .filter(([, event]) => event.enabled)
     .sort(byPriority)
-    .map(([key, event]) => ({ key, event, timetable: createTimetable(key, event.schedule) }))
+    .flatMap(entryOf)
   const byKey = new Map(events.map((entry) => [entry.key, entry]))
   let active: Active & { readonly since: number } = { runs: [], since: 0, until: 0 }
   let shown: { readonly runs: readonly EventRun[]; readonly since: number } | undefined
@@ -64,19 +67,33 @@ export const prepareLiveEvents = (document: LiveEventsDocument): Calendar => {
   }
 }
 
+type Entry = { readonly key: string; readonly event: LiveEvent; readonly timetable: Timetable }
+
+/** An event that this runtime cannot place in time, its zone data being older than the author's, is as if it were not there. */
+const entryOf = ([key, event]: readonly [string, LiveEvent]): Entry[] => {
+  try {
+    return [{ key, event, timetable: createTimetable(key, event.schedule) }]
+  } catch {
+    return []
+  }
+}
+
 /** The runs of an event that are shown at some moment of the minute that begins now. */
-const near = (
-  { key, event, timetable }: { readonly key: string; readonly event: LiveEvent; readonly timetable: Timetable },
-  now: number,
-): EventRun[] => {
-  const runs = timetable.between({
-    from: now - event.claimGraceMinutes * minuteMs,
-    to: now + minuteMs + event.announceMinutes * minuteMs,
-    max: lookedAtMax,
-  })
-  const next = runs.findIndex(({ startsAt }) => startsAt > now + minuteMs)
-  const last = runs.findLastIndex(({ endsAt }) => endsAt <= now)
-  return runs.slice(Math.max(last, 0), next < 0 ? undefined : next + 1).map((run) => ({ key, event, run }))
+const near = ({ key, event, timetable }: Entry, now: number): EventRun[] => {
+  const to = now + minuteMs + event.announceMinutes * minuteMs
+  const ahead = timetable.between({ from: now, to, max: aheadMax })
+  const last = lastEnded(timetable, now, event.claimGraceMinutes * minuteMs)
+  return [...(last ? [last] : []), ...ahead].map((run) => ({ key, event, run }))
+}
+
+/** The last run that has ended, no longer than that ago. Most are found in the last day, without a look at the weeks before. */
+const lastEnded = (timetable: Timetable, now: number, agoMs: number): Run | undefined => {
+  for (const backMs of [Math.min(agoMs, dayMs), agoMs]) {
+    const runs = timetable.between({ from: now - backMs, to: now, max: lookedAtMax })
+    const last = runs.findLast(({ endsAt }) => endsAt <= now)
+    if (last) return last
+  }
+  return undefined
 }
 
 const isShown = (entry: EventRun, now: number): boolean =>
