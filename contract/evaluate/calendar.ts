@@ -36,7 +36,7 @@ export const prepareLiveEvents = (document: LiveEventsDocument): Calendar => {
     .flatMap(entryOf)
   const byKey = new Map(events.map((entry) => [entry.key, entry]))
   let active: Active & { readonly since: number } = { runs: [], since: 0, until: 0 }
-  let shown: { readonly runs: readonly EventRun[]; readonly since: number } | undefined
+  let known: { readonly runs: readonly (readonly EventRun[])[]; readonly since: number } | undefined
 
   const activeAt: Calendar['activeAt'] = (now) => {
     if (now >= active.since && now < active.until) return active
@@ -55,9 +55,9 @@ export const prepareLiveEvents = (document: LiveEventsDocument): Calendar => {
     activeAt,
     shownAt: (now) => {
       // A minute's runs are worked out together; which of them are shown is asked of the moment itself.
-      if (!shown || now < shown.since || now >= shown.since + minuteMs)
-        shown = { runs: events.flatMap((entry) => near(entry, now)), since: now }
-      return shown.runs.filter((run) => isShown(run, now)).sort(byStart)
+      if (!known || now < known.since || now >= known.since + minuteMs)
+        known = { runs: events.map((entry) => near(entry, now)), since: now }
+      return known.runs.flatMap((runs) => shownOf(runs, now)).sort(byStart)
     },
     find: (runId) => {
       const entry = byKey.get(runId.slice(0, runId.indexOf('.')))
@@ -95,6 +95,14 @@ const lastEnded = (timetable: Timetable, now: number, agoMs: number): Run | unde
   }
   return undefined
 }
+
+/** Of an event's runs the last that has ended, the one that is on and the next, as far as each is shown. */
+const shownOf = (runs: readonly EventRun[], now: number): EventRun[] =>
+  [
+    runs.findLast(({ run }) => run.endsAt <= now),
+    runs.find(({ run }) => run.startsAt <= now && now < run.endsAt),
+    runs.find(({ run }) => run.startsAt > now),
+  ].filter((entry): entry is EventRun => entry !== undefined && isShown(entry, now))
 
 const isShown = (entry: EventRun, now: number): boolean =>
   now >= entry.run.startsAt - entry.event.announceMinutes * minuteMs &&
