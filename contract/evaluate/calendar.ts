@@ -22,7 +22,7 @@ const minuteMs = 60_000
 /** How far ahead the next change is looked for. */
 const horizonMs = 60 * minuteMs
 const dayMs = 24 * 60 * minuteMs
-/** The present run, the next one, and two that may begin before the runs are worked out anew. */
+/** The present run and three to come: with them an event that is held each hour is worked out every third. */
 const aheadMax = 4
 /** Runs in the longest time in which a reward can be claimed, were there one in each of its hours. */
 const lookedAtMax = 1_000
@@ -36,7 +36,6 @@ export const prepareLiveEvents = (document: LiveEventsDocument): Calendar => {
     .flatMap(entryOf)
   const byKey = new Map(events.map((entry) => [entry.key, entry]))
   let active: Active & { readonly since: number } = { runs: [], since: 0, until: 0 }
-  let known: { readonly runs: readonly (readonly EventRun[])[]; readonly since: number } | undefined
 
   const activeAt: Calendar['activeAt'] = (now) => {
     if (now >= active.since && now < active.until) return active
@@ -53,12 +52,7 @@ export const prepareLiveEvents = (document: LiveEventsDocument): Calendar => {
 
   return {
     activeAt,
-    shownAt: (now) => {
-      // A minute's runs are worked out together; which of them are shown is asked of the moment itself.
-      if (!known || now < known.since || now >= known.since + minuteMs)
-        known = { runs: events.map((entry) => near(entry, now)), since: now }
-      return known.runs.flatMap((runs) => shownOf(runs, now)).sort(byStart)
-    },
+    shownAt: (now) => events.flatMap(({ near }) => shownOf(near(now), now)).sort(byStart),
     find: (runId) => {
       const entry = byKey.get(runId.slice(0, runId.indexOf('.')))
       const run = entry?.timetable.find(runId)
@@ -67,23 +61,37 @@ export const prepareLiveEvents = (document: LiveEventsDocument): Calendar => {
   }
 }
 
-type Entry = { readonly key: string; readonly event: LiveEvent; readonly timetable: Timetable }
+type Entry = {
+  readonly key: string
+  readonly event: LiveEvent
+  readonly timetable: Timetable
+  /** Every run that is shown at this moment, and some around them. */
+  readonly near: (now: number) => readonly EventRun[]
+}
 
 /** An event that this runtime cannot place in time, its zone data being older than the author's, is as if it were not there. */
 const entryOf = ([key, event]: readonly [string, LiveEvent]): Entry[] => {
   try {
-    return [{ key, event, timetable: createTimetable(key, event.schedule) }]
+    const timetable = createTimetable(key, event.schedule)
+    return [{ key, event, timetable, near: createNear(key, event, timetable) }]
   } catch {
     return []
   }
 }
 
-/** The runs of an event that are shown at some moment of the minute that begins now. */
-const near = ({ key, event, timetable }: Entry, now: number): EventRun[] => {
-  const to = now + minuteMs + event.announceMinutes * minuteMs
-  const ahead = timetable.between({ from: now, to, max: aheadMax })
-  const last = lastEnded(timetable, now, event.claimGraceMinutes * minuteMs)
-  return [...(last ? [last] : []), ...ahead].map((run) => ({ key, event, run }))
+/** Works out an event's runs for an hour, or for as long as there is a next one among them. */
+const createNear = (key: string, event: LiveEvent, timetable: Timetable): Entry['near'] => {
+  let known: { readonly runs: readonly EventRun[]; readonly since: number; readonly until: number } | undefined
+  return (now) => {
+    if (known && now >= known.since && now < known.until) return known.runs
+    const to = now + horizonMs + event.announceMinutes * minuteMs
+    const ahead = timetable.between({ from: now, to, max: aheadMax })
+    const last = lastEnded(timetable, now, event.claimGraceMinutes * minuteMs)
+    const runs = [...(last ? [last] : []), ...ahead].map((run) => ({ key, event, run }))
+    const until = ahead.length < aheadMax ? now + horizonMs : (ahead.at(-1)?.startsAt ?? now)
+    known = { runs, since: now, until }
+    return runs
+  }
 }
 
 /** The last run that has ended, no longer than that ago. Most are found in the last day, without a look at the weeks before. */
