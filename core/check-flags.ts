@@ -4,7 +4,7 @@ import { audiencesOf, faultsOfCondition, type Vocabulary } from '#contract/evalu
 import type { Documents } from '#contract/evaluate/compiled.ts'
 import type { Experiment, Flag, FlagsDocument, Split } from '#contract/evaluate/flags-document.ts'
 import { isOfType } from '#contract/evaluate/value.ts'
-import { pointerOf, unless } from './content-checks.ts'
+import { memberOf, pointerOf, unless } from './content-checks.ts'
 
 /**
  * What no schema can see of flags: names that nothing has, values of another type, circles, experiments that share units, and
@@ -26,7 +26,7 @@ export const checkFlags = (document: FlagsDocument, live: Documents): ContentFau
     ),
     ...Object.entries(flags).flatMap(([key, flag]) => checkFlag(key, flag, vocabulary)),
     ...Object.entries(experiments).flatMap(([key, experiment]) =>
-      checkExperiment(key, experiment, { document, vocabulary, before: live.flags.experiments[key] }),
+      checkExperiment(key, experiment, { document, vocabulary, before: memberOf(live.flags.experiments, key) }),
     ),
     ...checkExclusions(experiments),
     ...checkWhatEventsSay(document, live),
@@ -75,7 +75,7 @@ const checkExperiment = (
   { document, vocabulary, before }: Beside,
 ): ContentFault[] => {
   const at = (...names: string[]) => pointerOf('experiments', key, ...names)
-  const flag = document.flags[experiment.flag]
+  const flag = memberOf(document.flags, experiment.flag)
   if (!flag) return [{ pointer: at('flag'), detail: 'there is no such flag' }]
   const { winner, split } = experiment
   return [
@@ -138,7 +138,7 @@ const checkWhatEventsSay = ({ flags, audiences }: FlagsDocument, live: Documents
           `the live event ${key} is for the audience ${event.audience}`,
         )),
     ...Object.entries(event.flags).flatMap(([name, value]) => {
-      const flag = flags[name]
+      const flag = memberOf(flags, name)
       return flag
         ? unless(
             isOfType(flag.type, value),
@@ -154,7 +154,7 @@ const checkCircles = ({ audiences }: FlagsDocument): ContentFault[] => {
   const visit = (name: string, path: readonly string[]): ContentFault[] => {
     if (path.includes(name))
       return [{ pointer: pointerOf('audiences', name, 'if'), detail: `is a circle: ${[...path, name].join(', ')}` }]
-    const audience = audiences[name]
+    const audience = memberOf(audiences, name)
     if (!audience || done.has(name)) return []
     const faults = audiencesOf(audience.if).flatMap((inner) => visit(inner, [...path, name]))
     done.add(name)

@@ -2,7 +2,7 @@ import type { ContentFault } from '#contract/content.ts'
 import type { Documents } from '#contract/evaluate/compiled.ts'
 import type { LiveEventsDocument } from '#contract/evaluate/live-events-document.ts'
 import { isOfType } from '#contract/evaluate/value.ts'
-import { pointerOf, unless } from './content-checks.ts'
+import { memberOf, pointerOf, unless } from './content-checks.ts'
 
 /** What no schema can see of live events: audiences, flags and currencies that there are not, and values of another type. */
 export const checkLiveEvents = (
@@ -17,7 +17,7 @@ export const checkLiveEvents = (
         ? []
         : unless(Object.hasOwn(audiences, event.audience), at('audience'), 'no such audience is live')),
       ...Object.entries(event.flags).flatMap(([name, value]) => {
-        const flag = flags[name]
+        const flag = memberOf(flags, name)
         return flag
           ? unless(isOfType(flag.type, value), at('flags', name), `is not of the flag's type ${flag.type}`)
           : [{ pointer: at('flags', name), detail: 'no such flag is live' }]

@@ -13,3 +13,7 @@ export const faultsOfSchema = (error: z.ZodError): ContentFault[] =>
 /** A fault unless it holds. */
 export const unless = (holds: boolean, pointer: string, detail: string): ContentFault[] =>
   holds ? [] : [{ pointer, detail }]
+
+/** A member of a table by a name that somebody wrote: what every object has, such as `constructor`, is none. */
+export const memberOf = <Value>(table: Readonly<Record<string, Value>>, name: string): Value | undefined =>
+  Object.hasOwn(table, name) ? table[name] : undefined

@@ -41,6 +41,10 @@ const displayName = 'test/display-name.test.ts'
 const binding = 'test/device-binding.test.ts'
 const merge = 'test/merge.test.ts'
 const schedule = 'test/schedule.test.ts'
+const evaluation = 'test/evaluation.test.ts'
+const evaluationCompiled = 'test/evaluation-compiled.test.ts'
+const evaluationTime = 'test/evaluation-time.test.ts'
+const flagVectors = 'test/flag-vectors.test.ts'
 const mergeCells = 'test/merge-cells.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
@@ -1722,5 +1726,141 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     test: schedule,
     testName: 'a cron is in local time',
+  },
+  {
+    name: 'bucket-seed-by-purpose',
+    file: 'contract/evaluate/experiment.ts',
+    find: '/variant`)',
+    replace: '/traffic`)',
+    test: evaluation,
+    testName: 'what one of 100,000 players draws',
+  },
+  {
+    name: 'bucket-seed-by-run',
+    file: 'contract/evaluate/experiment.ts',
+    find: 'run}/variant`)',
+    replace: 'key}/variant`)',
+    test: evaluation,
+    testName: 'what one of 100,000 players draws',
+  },
+  {
+    name: 'bucket-seed-of-the-group',
+    file: 'contract/evaluate/experiment.ts',
+    find: '{exclusion.group}',
+    replace: '{key}',
+    test: evaluation,
+    testName: 'none of 100,000 players is in two experiments',
+  },
+  {
+    name: 'bucket-seed-by-flag',
+    file: 'contract/evaluate/prepare-flag.ts',
+    find: '{key}`)',
+    replace: '{0}`)',
+    test: evaluation,
+    testName: 'what one of 100,000 players draws',
+  },
+  {
+    name: 'share-ends-before',
+    file: 'contract/evaluate/split.ts',
+    find: 'bucket < end',
+    replace: 'bucket <= end',
+    test: flagVectors,
+    testName: 'flags are evaluated as the vectors say',
+  },
+  {
+    name: 'slice-ends-before',
+    file: 'contract/evaluate/experiment.ts',
+    find: 'place >= exclusion.to',
+    replace: 'place > exclusion.to',
+    test: flagVectors,
+    testName: 'flags are evaluated as the vectors say',
+  },
+  {
+    name: 'traffic-ends-before',
+    file: 'contract/evaluate/experiment.ts',
+    find: 'unit) >= trafficBasisPoints',
+    replace: 'unit) > trafficBasisPoints',
+    test: flagVectors,
+    testName: 'flags are evaluated as the vectors say',
+  },
+  {
+    name: 'lists-have-no-names',
+    file: 'contract/evaluate/attribute.ts',
+    find: ' && !Array.isArray(value)',
+    replace: '',
+    test: flagVectors,
+    testName: 'flags are evaluated as the vectors say',
+  },
+  {
+    name: 'literal-name-first',
+    file: 'contract/evaluate/attribute.ts',
+    find: 'Object.hasOwn(context, name) ? context[name] : valueAt(context, path)',
+    replace: 'valueAt(context, path) ?? context[name]',
+    test: flagVectors,
+    testName: 'flags are evaluated as the vectors say',
+  },
+  {
+    name: 'known-is-not-told',
+    file: 'contract/evaluate/attribute.ts',
+    find: '({ known }) => parse(known[name])',
+    replace: '({ known, context }) => parse(known[name] ?? context[name])',
+    test: flagVectors,
+    testName: 'flags are evaluated as the vectors say',
+  },
+  {
+    name: 'days-of-the-month',
+    file: 'contract/evaluate/attribute.ts',
+    find: ' || Number(day) > daysOf(Number(year), Number(month))',
+    replace: '',
+    test: flagVectors,
+    testName: 'flags are evaluated as the vectors say',
+  },
+  {
+    name: 'long-text-is-missing',
+    file: 'contract/evaluate/attribute.ts',
+    find: ' && value.length <= textMax',
+    replace: '',
+    test: flagVectors,
+    testName: 'flags are evaluated as the vectors say',
+  },
+  {
+    name: 'first-rule',
+    file: 'contract/evaluate/prepare-flag.ts',
+    find: 'const rulesAt = flag.rules.reduceRight(',
+    replace: 'const rulesAt = flag.rules.reduce(',
+    test: flagVectors,
+    testName: 'flags are evaluated as the vectors say',
+  },
+  {
+    name: 'priority-before-key',
+    file: 'contract/evaluate/flags.ts',
+    find: 'b[1].priority - a[1].priority || byKey(a, b)',
+    replace: 'byKey(a, b)',
+    test: flagVectors,
+    testName: 'flags are evaluated as the vectors say',
+  },
+  {
+    name: 'experiment-before-event',
+    file: 'contract/evaluate/flags.ts',
+    find: 'firstOf(flag.experiments, facts) ?? firstOf(overrides.get(key), facts)',
+    replace: 'firstOf(overrides.get(key), facts) ?? firstOf(flag.experiments, facts)',
+    test: flagVectors,
+    testName: 'flags are evaluated as the vectors say',
+  },
+  {
+    name: 'audience-memo',
+    file: 'contract/evaluate/scope.ts',
+    find: 'if (known !== undefined) return known',
+    replace: 'if (known === null) return known',
+    test: evaluationTime,
+    testName: 'an audience is tried once',
+  },
+  {
+    name: 'members-of-its-own',
+    file: 'core/content-checks.ts',
+    find: 'Object.hasOwn(table, name) ? table[name] : undefined',
+    replace: 'table[name]',
+    test: evaluationCompiled,
+    testName: 'what no document declares',
   },
 ]

@@ -34,7 +34,10 @@ export type Subject = {
 
 /** A subject, and what is found out about it while rules are tried: each thing once. */
 export type Facts = {
-  /** By slot of the attribute: its value if it is of its type, else undefined; a time as milliseconds, a version taken apart. */
+  /**
+   * By slot of the attribute: its value if it is of its type, else undefined; a time as milliseconds, a version taken apart, a
+   * list as a set.
+   */
   readonly values: readonly unknown[]
   /** The same of numbers, times and truth values; NaN for all others. */
   readonly numbers: Float64Array
@@ -109,32 +112,50 @@ const readerOf = (name: string, type: AttributeType): ((subject: Subject) => unk
 const valueAt = (context: Readonly<Record<string, unknown>>, path: readonly string[]): unknown => {
   let value: unknown = context
   for (const name of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
-    value = (value as Record<string, unknown>)[name]
+    // A list has no names: its `length` is a member in this language alone.
+    if (!isObject(value) || !Object.hasOwn(value, name)) return undefined
+    value = value[name]
   }
   return value
 }
 
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 /** Elements of a list that count; the others are as good as not there. */
 const elementsMax = 1_000
+/**
+ * Code units of a text that can be compared: rules by the thousand look for something in it. A longer one is as good as not
+ * there, for if it were cut, two of them could be taken for the same.
+ */
+const textMax = 1_024
 
 /** A value of the type, or undefined. */
 const parsers: Record<AttributeType, (value: unknown) => unknown> = {
-  string: (value) => (typeof value === 'string' ? value : undefined),
+  string: (value) => (typeof value === 'string' && value.length <= textMax ? value : undefined),
   number: (value) => (typeof value === 'number' && Number.isFinite(value) ? value : undefined),
   boolean: (value) => (typeof value === 'boolean' ? value : undefined),
   time: (value) => (typeof value === 'string' ? parseTime(value) : undefined),
   version: (value) => (typeof value === 'string' ? parseVersion(value) : undefined),
   strings: (value) =>
     Array.isArray(value)
-      ? value.slice(0, elementsMax).filter((element): element is string => typeof element === 'string')
+      ? new Set(value.slice(0, elementsMax).filter((element): element is string => typeof element === 'string'))
       : undefined,
 }
 
-const timePattern = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/
+const timePattern =
+  /^(\d{4})-(\d{2})-(\d{2})T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/
 
-/** Milliseconds since 1970 of an RFC 3339 time; undefined for any other text. */
+/**
+ * Milliseconds since 1970 of an RFC 3339 time, what is finer left out; undefined for any other text. Nothing is put right that
+ * a calendar or a clock does not have, as `Date.parse` would do with a 30th of February: no two languages do it alike.
+ */
 export const parseTime = (text: string): number | undefined => {
-  const time = timePattern.test(text) ? Date.parse(text) : Number.NaN
+  const [, year, month, day] = timePattern.exec(text) ?? []
+  if (day === undefined || Number(day) > daysOf(Number(year), Number(month))) return undefined
+  const time = Date.parse(text)
   return Number.isNaN(time) ? undefined : time
 }
+
+/** Days of a month. Calendars repeat after 400 years, and the first hundred would be taken for the twentieth century. */
+const daysOf = (year: number, month: number): number => new Date(Date.UTC(2_000 + (year % 400), month, 0)).getUTCDate()

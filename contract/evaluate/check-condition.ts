@@ -94,6 +94,9 @@ const checkValue = (value: unknown, type: AttributeType, pointer: string): Conte
   if (parseOperand(type, value) === undefined) return [{ pointer, detail: `must be ${described[type]}` }]
   if (typeof value === 'string' && value.length > textMax)
     return [{ pointer, detail: `longer than ${textMax} characters` }]
+  // Half of a pair begins, ends or stands in a text only where texts are UTF-16.
+  if (typeof value === 'string' && !value.isWellFormed())
+    return [{ pointer, detail: 'lone surrogates are not allowed' }]
   return []
 }
 

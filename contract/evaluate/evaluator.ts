@@ -53,14 +53,14 @@ const overridesOf = (flags: Flags, { runs }: Active): Overrides => {
     const condition = event.audience === undefined ? undefined : { audience: event.audience }
     const test = condition && (flags.scope.audience(condition.audience) ?? (() => false))
     for (const [flagKey, value] of Object.entries(event.flags)) {
-      const type = flags.typeOf(flagKey)
-      if (type === undefined || !isOfType(type, value)) continue
+      const flag = flags.find(flagKey)
+      if (!flag || !isOfType(flag.type, value)) continue
       const evaluation = createEvaluation({
         key: flagKey,
         value,
         variant: key,
         reason: 'TARGETING_MATCH',
-        metadata: { liveEvent: key, liveEventRun: run.runId },
+        metadata: { ...flag.metadata, liveEvent: key, liveEventRun: run.runId },
       })
       const candidate: Candidate = {
         source: 'live-event',

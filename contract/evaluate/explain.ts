@@ -27,43 +27,55 @@ export const explainedSchema = z
      * experiment's of the group (`exclusion`) or not in its `traffic`. After the one that decides nothing is asked.
      */
     result: z.enum(['decides', 'condition', 'unit', 'exclusion', 'traffic', 'not-asked']),
-    /** The comparisons of its condition; behind an audience stand its own. */
+    /** The comparisons of its condition; where an audience is first asked for, its own stand behind it. */
     compared: z.array(comparedSchema),
   })
   .meta({ id: 'ExplainedStep' })
 export type Explained = z.infer<typeof explainedSchema>
 
-/** Asks candidates as an evaluation does, and tells of each how it went. */
+/**
+ * Asks candidates as an evaluation does, and tells of each how it went. The comparisons of an audience are told once, however
+ * often it is asked for: audiences of audiences would be told without end.
+ */
 export const explain = (candidates: readonly Candidate[], facts: Facts, scope: Scope): Explained[] => {
   let decided = false
+  const told = new Set<string>()
   return candidates.map(({ source, name, pointer, condition, decide }) => {
     if (decided) return { source, name, result: 'not-asked', compared: [] }
     const result = decide(facts)
     decided = typeof result !== 'string'
-    const compared = condition ? compare(condition, { pointer, facts, scope }) : []
+    const compared = condition ? compare(condition, { pointer, facts, scope, told }) : []
     return { source, name, result: typeof result === 'string' ? result : 'decides', compared }
   })
 }
 
-type Place = { readonly pointer: string; readonly facts: Facts; readonly scope: Scope }
+type Place = {
+  readonly pointer: string
+  readonly facts: Facts
+  readonly scope: Scope
+  /** The audiences whose comparisons were told. */
+  readonly told: Set<string>
+}
 
 const compare = (condition: Condition, place: Place): Compared[] => {
   const inside = (part: Condition, name: string) => compare(part, { ...place, pointer: `${place.pointer}/${name}` })
   if ('all' in condition) return condition.all.flatMap((part, at) => inside(part, `all/${at}`))
   if ('any' in condition) return condition.any.flatMap((part, at) => inside(part, `any/${at}`))
   if ('not' in condition) return inside(condition.not, 'not')
-  const { facts, scope, pointer } = place
+  const { facts, scope, pointer, told } = place
   const holds = isFulfilled(condition, place)
   if ('audience' in condition) {
     const { audience } = condition
-    const own = scope.conditionOf(audience)
+    const own = told.has(audience) ? undefined : scope.conditionOf(audience)
+    told.add(audience)
     const parts = own ? compare(own, { ...place, pointer: `/audiences/${audience}/if` }) : []
     return [{ pointer, attribute: 'audience', operator: 'equals', operand: audience, holds }, ...parts]
   }
   const operator = operatorOf(condition)
   const slot = scope.attributes.slotOf(condition.attribute)
   if (operator === undefined || slot === undefined) return []
-  const actual = facts.values[slot]
+  const value = facts.values[slot]
+  const actual = value instanceof Set ? [...value] : value
   const { attribute } = condition
   return [
     { pointer, attribute, operator, operand: condition[operator], ...(actual === undefined ? {} : { actual }), holds },

@@ -2,7 +2,7 @@ import { createAttributes, type Facts, type Subject } from './attribute.ts'
 import type { Scope } from './condition.ts'
 import type { Candidate, Evaluation, Overrides } from './evaluation.ts'
 import { createAssignment } from './experiment.ts'
-import type { FlagsDocument, FlagType } from './flags-document.ts'
+import type { FlagsDocument } from './flags-document.ts'
 import { bytesOf } from './hash.ts'
 import { type PreparedFlag, prepareFlag } from './prepare-flag.ts'
 import { run } from './program.ts'
@@ -13,7 +13,8 @@ export type Flags = {
   /** By code units. */
   readonly keys: readonly string[]
   readonly scope: Scope
-  typeOf(key: string): FlagType | undefined
+  /** Its type, and what comes with each of its evaluations; undefined for a flag that there is not. */
+  find(key: string): Pick<PreparedFlag, 'type' | 'metadata'> | undefined
   factsOf(subject: Subject): Facts
   /** Undefined for a flag that there is not. Never throws: a context can be anything. */
   evaluate(key: string, facts: Facts, overrides: Overrides): Evaluation | undefined
@@ -49,7 +50,7 @@ export const prepareFlags = (document: FlagsDocument): Flags => {
   return {
     keys: [...prepared.keys()],
     scope,
-    typeOf: (key) => prepared.get(key)?.type,
+    find: (key) => prepared.get(key),
     factsOf: (subject) => attributes.factsOf(subject, audiences),
     evaluate: (key, facts, overrides) => {
       const flag = prepared.get(key)

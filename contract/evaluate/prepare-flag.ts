@@ -13,6 +13,7 @@ type Outcome = Evaluation | ((facts: Facts) => Evaluation)
 /** A flag, made ready. */
 export type PreparedFlag = {
   readonly type: FlagType
+  readonly metadata: Metadata
   readonly enabled: boolean
   readonly experiments: readonly Candidate[]
   /** Where the rules begin in the program: it answers with the place of the first that is for somebody, or their number. */
@@ -45,6 +46,7 @@ export const prepareFlag = ({ key, flag, experiments, scope, assembler }: Given)
   const otherwise = flag.enabled ? (outcomes.length + own.length > 0 ? 'DEFAULT' : 'STATIC') : 'DISABLED'
   return {
     type: flag.type,
+    metadata: flag.metadata,
     enabled: flag.enabled,
     experiments: own,
     rulesAt,

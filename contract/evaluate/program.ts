@@ -33,7 +33,8 @@ const asks = {
   exists: 10,
   audience: 11,
   version: 12,
-  never: 13,
+  has: 13,
+  never: 14,
 } as const
 
 /** What a program answers with that is one condition alone. */
@@ -78,6 +79,7 @@ export const createAssembler = (scope: Scope): Assembler => {
     if (expected === undefined) return none()
     if (operator === 'equals' && typeof expected === 'string')
       return instruction(asks.equalsText, slot, attributes.name(expected), places)
+    if (type === 'strings') return withOperand(asks.has, slot, expected, places)
     if (operator === 'startsWith' || operator === 'endsWith' || operator === 'contains')
       return withOperand(asks[operator], slot, expected, places)
     const ask = operator === 'equals' ? asks.equalsNumber : asks[operator]
@@ -143,9 +145,9 @@ export const run = ({ code, operands, numbers }: Program, begin: number, facts: 
       case asks.endsWith:
         return (facts.values[slot] as string | undefined)?.endsWith(operands[operand] as string) === true
       case asks.contains:
-        return (
-          (facts.values[slot] as string | readonly string[] | undefined)?.includes(operands[operand] as string) === true
-        )
+        return (facts.values[slot] as string | undefined)?.includes(operands[operand] as string) === true
+      case asks.has:
+        return (facts.values[slot] as ReadonlySet<unknown> | undefined)?.has(operands[operand]) === true
       case asks.lessThan:
         return (facts.numbers[slot] as number) < (numbers[operand] as number)
       case asks.atMost:

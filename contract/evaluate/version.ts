@@ -7,8 +7,10 @@ export type Version = {
 
 /** Longer than any that is meant seriously, and short enough that taking one apart costs nothing. */
 const versionLengthMax = 64
-const wholeNumber = /^(0|[1-9][0-9]{0,8})$/
-const identifier = /^[0-9A-Za-z-]+$/
+/** Up to 15 digits, which every language holds exactly: builds are numbered by the minute, as 202611271800. */
+const wholeNumber = /^(0|[1-9][0-9]{0,14})$/
+/** Of digits alone it is a number, and must be one that counts as such. */
+const identifier = /^(0|[1-9][0-9]{0,14}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)$/
 
 /**
  * A semantic version (https://semver.org, 2.0.0); undefined for any other text. Stores also know `7` and `7.2`: what is missing
