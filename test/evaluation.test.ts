@@ -215,3 +215,19 @@ test.each(kinds)(
     expectShares(takersOf(got.three ?? []), thirds, 'three')
   },
 )
+
+test('a flag of numbers is answered with a point, and one of whole numbers without', () => {
+  const textOf = (type: string, value: number): string => {
+    const flag = { type, variants: { only: value }, default: 'only' }
+    const flags = prepareFlags(flagsDocumentSchema.parse({ flags: { price: flag } }))
+    const evaluator = createEvaluator(flags, prepareLiveEvents(noLiveEvents))
+    const { text = '' } = evaluator.evaluate('price', { context: {}, known: {}, now: 0 }) ?? {}
+    expect(JSON.parse(text)).toEqual({ key: 'price', value, variant: 'only', reason: 'STATIC' })
+    return text
+  }
+  expect(textOf('number', 2)).toContain('"value":2.0,')
+  expect(textOf('number', -7)).toContain('"value":-7.0,')
+  expect(textOf('number', 2.5)).toContain('"value":2.5,')
+  expect(textOf('number', 1e21)).toContain('"value":1e+21,')
+  expect(textOf('integer', 2)).toContain('"value":2,')
+})

@@ -1,5 +1,6 @@
 import type { Facts } from './attribute.ts'
 import type { Condition } from './condition.ts'
+import type { FlagType } from './flags-document.ts'
 
 /** Why a flag is what it is, in the words of OpenFeature. @see https://openfeature.dev/specification/types/#resolution-reason */
 export type Reason = 'STATIC' | 'DEFAULT' | 'TARGETING_MATCH' | 'SPLIT' | 'DISABLED'
@@ -27,15 +28,26 @@ export type Evaluation = {
   readonly text: string
 }
 
-export const createEvaluation = (answer: Answer): Evaluation => {
+/** @param type of the flag, where the answer has a value of it */
+export const createEvaluation = (answer: Answer, type?: FlagType): Evaluation => {
   let text: string | undefined
   return {
     answer,
     get text() {
-      text ??= JSON.stringify(answer)
+      text ??= type === 'number' && 'value' in answer ? withFraction(answer) : JSON.stringify(answer)
       return text
     },
   }
+}
+
+/**
+ * A number with its point, `1.0`: languages that tell whole numbers from fractions go by it, and an SDK that is asked for a
+ * fraction refuses a `1`.
+ */
+const withFraction = ({ key, value, ...rest }: Extract<Answer, { value: unknown }>): string => {
+  const written = JSON.stringify(value)
+  const number = /^-?\d+$/.test(written) ? `${written}.0` : written
+  return `{"key":${JSON.stringify(key)},"value":${number},${JSON.stringify(rest).slice(1)}`
 }
 
 /** Why something did not decide a flag: whom it is for, no unit to tell apart, another experiment's share, not in the traffic. */

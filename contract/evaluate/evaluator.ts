@@ -55,13 +55,9 @@ const overridesOf = (flags: Flags, { runs }: Active): Overrides => {
     for (const [flagKey, value] of Object.entries(event.flags)) {
       const flag = flags.find(flagKey)
       if (!flag || !isOfType(flag.type, value)) continue
-      const evaluation = createEvaluation({
-        key: flagKey,
-        value,
-        variant: key,
-        reason: 'TARGETING_MATCH',
-        metadata: { ...flag.metadata, liveEvent: key, liveEventRun: run.runId },
-      })
+      const metadata = { ...flag.metadata, liveEvent: key, liveEventRun: run.runId }
+      const answer = { key: flagKey, value, variant: key, reason: 'TARGETING_MATCH', metadata } as const
+      const evaluation = createEvaluation(answer, flag.type)
       const candidate: Candidate = {
         source: 'live-event',
         name: run.runId,

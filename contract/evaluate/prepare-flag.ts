@@ -76,10 +76,8 @@ const createEvaluations = (key: string, flag: Flag): EvaluationOf => {
     if (known) return known
     const all = { ...flag.metadata, ...metadata }
     const value = flag.variants[variant]
-    const evaluation = createEvaluation({
-      ...{ key, value, variant, reason },
-      ...(Object.keys(all).length > 0 ? { metadata: all } : {}),
-    })
+    const metadataOf = Object.keys(all).length > 0 ? { metadata: all } : {}
+    const evaluation = createEvaluation({ key, value, variant, reason, ...metadataOf }, flag.type)
     made.set(name, evaluation)
     return evaluation
   }
