@@ -1,6 +1,6 @@
-import { Fault } from '#contract/problem.ts'
+import { Fault, problemText } from '#contract/problem.ts'
 import { type Database, isLockTimeout, isOutage, isStatementTimeout, isTransient } from '#db/client.ts'
-import type { Answered, SetRow, SetStatement } from '#db/set-statement.ts'
+import type { Answered, Refused, SetRow, SetStatement } from '#db/set-statement.ts'
 import { type Command, inFlightWaitMs, replay, type Written } from './command.ts'
 
 /** What a verb asks for: which statement, on which aggregate, with what. Its aggregate is the key of the row that is locked. */
@@ -9,6 +9,12 @@ export type SetWork<Input extends object = object> = {
   readonly aggregate: string
   readonly input: Input
 }
+
+/** What a verb found against its own command, for a statement that looks for earlier answers before it refuses. */
+export const refusedWith = (fault: Fault, { requestId }: { readonly requestId: string }): Refused => ({
+  code: fault.code,
+  body: problemText(fault, requestId),
+})
 
 /** Submits one command; resolves with its answer, rejects with its fault and nobody else's. */
 export type Combiner = (command: Command, work: SetWork) => Promise<Written>

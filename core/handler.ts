@@ -131,15 +131,15 @@ export const writes = <R extends Route>(
 })
 
 /**
- * A write that is done in sets. The verb says what is to be done to which aggregate, and touches nothing. It is audited by what
+ * A write that is done in sets. The verb says what is to be done to which aggregate, and writes nothing. It is audited by what
  * its statement keeps: of a backend's wallet transactions, the ledger has principal, reference and reason.
  */
 export const writesInSets = <R extends Route>(
   route: R & (R extends { readonly access: 'operator' } ? NoWriteOfBackOffice<R> : unknown),
-  verb: (ctx: Context, input: InputOf<R>) => SetWork,
+  verb: (ctx: Context, input: InputOf<R>) => SetWork | Promise<SetWork>,
 ): Handler => ({
   route,
-  reply: async (ctx, input, command) => written(await ctx.write.set(required(command), verb(ctx, input))),
+  reply: async (ctx, input, command) => written(await ctx.write.set(required(command), await verb(ctx, input))),
 })
 
 /** The command of a request to a route that asks for a key. */

@@ -17,12 +17,17 @@ import { type Consumer, logRefusals } from './consumer.ts'
 import { createDeadLetterConsumer } from './dead-letters.ts'
 import { createDirectory } from './directory.ts'
 import { createEraser } from './eraser.ts'
+import { experimentRoutes } from './experiments/routes.ts'
+import { flagRoutes } from './flags/routes.ts'
 import { createHeartbeat } from './heartbeat.ts'
 import { internalRoutes } from './internal.ts'
 import { createInvalidator } from './invalidate.ts'
 import { createKnownNetworks } from './known-networks.ts'
 import { createLimiter } from './limiter.ts'
+import { createLiveContent } from './live-content.ts'
+import { liveEventRoutes } from './live-events/routes.ts'
 import { moderationRoutes } from './moderation/routes.ts'
+import { createBelongingsMover } from './move-belongings.ts'
 import { createCredentialMover } from './move-credentials.ts'
 import { operatorRoutes } from './operators/routes.ts'
 import { createPeers } from './peers.ts'
@@ -93,6 +98,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
     ...subscribersOf(config, adapters, {
       events: [
         invalidator.consumer,
+        createBelongingsMover({ cell, database, clock }),
         ...(follows(cell, neighbours)
           ? [createCredentialMover({ cell, db, neighbours, directory, peers, clock })]
           : []),
@@ -102,6 +108,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
     ...(config.EVENT_BUS === 'direct' ? handOver({ peers, neighbours, prefix: prefixOf(config), clock }) : []),
   ]
   const sets = { size: config.WRITE_SET_SIZE, inFlight: config.WRITE_SETS_IN_FLIGHT }
+  const liveContent = createLiveContent({ db, log, clock })
   const stopping = new AbortController()
 
   return {
@@ -122,6 +129,10 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
                 names: config.FORBIDDEN_NAMES,
               }),
               ...operatorRoutes({ secrets, limiter }),
+              // What is authored in one cell is explained there.
+              ...(follows(cell, neighbours) ? [] : flagRoutes(liveContent)),
+              ...experimentRoutes(liveContent),
+              ...liveEventRoutes(liveContent),
               ...playerRoutes({
                 names: config.FORBIDDEN_NAMES,
                 deletionGraceMs: config.DELETION_GRACE_DAYS * dayMs,

@@ -1,9 +1,11 @@
 import type { Db } from '#db/client.ts'
 import { reapDeadLetters } from '#db/dead-letters.ts'
+import { reapExposures } from '#db/exposures.ts'
 import { reapClaims } from '#db/idempotency.ts'
 import { reapInbox } from '#db/inbox.ts'
 import { reapExpiredKeys } from '#db/keys.ts'
 import { reapPublished } from '#db/outbox.ts'
+import { reapParticipations } from '#db/participations.ts'
 import { reapRevocations } from '#db/revocations.ts'
 import { type SweptSessions, sweepSessions } from '#db/sessions.ts'
 import type { Log } from '#infra/log.ts'
@@ -22,6 +24,10 @@ const receiptLifeMs = deadLetterLifeMs + 7 * 24 * 3_600_000
 const expiredKeyLifeMs = 24 * 3_600_000
 /** Longer than a token of it can be told from one that never was; then the answer to it is the same. */
 const sessionLifeMs = 24 * 3_600_000
+/** Longer than a run of a live event and its grace; then nobody can do anything with having joined. */
+const participationLifeMs = 400 * 24 * 3_600_000
+/** A run of an experiment takes weeks. A unit that is reported again after that is told of again. */
+const exposureLifeMs = 90 * 24 * 3_600_000
 /** Sessions that are looked at in a turn: ten million take three hours, and a turn a second or two. */
 const sweptMax = 50_000
 /** Rows that one statement deletes: its locks and its vacuum stay small. */
@@ -35,6 +41,8 @@ const lives = [
   { reap: reapDeadLetters, lifeMs: deadLetterLifeMs },
   { reap: reapRevocations, lifeMs: revocationLifeMs },
   { reap: reapExpiredKeys, lifeMs: expiredKeyLifeMs },
+  { reap: reapParticipations, lifeMs: participationLifeMs },
+  { reap: reapExposures, lifeMs: exposureLifeMs },
 ]
 
 export type Reaper = Loop & {
@@ -46,8 +54,8 @@ export type Reaper = Loop & {
 }
 
 /**
- * Deletes old claims, published events, receipts, dead letters, revocations, and keys and sessions that are over. Any number may run
- * at once.
+ * Deletes old claims, published events, receipts, dead letters, revocations, participations and exposures, and keys and sessions
+ * that are over. Any number may run at once.
  */
 export const createReaper = ({
   db,

@@ -8,18 +8,26 @@ import type { Context } from './context.ts'
 import type { NewEvent } from './write.ts'
 
 /** What is to change in a player's wallet, and why. */
-export type Move = Pick<MoveInput, 'changes' | 'reason'> & { readonly playerId: PlayerId }
+export type Move = Pick<MoveInput, 'changes' | 'reason' | 'reference' | 'refused'> & { readonly playerId: PlayerId }
 
 /**
  * The one door for value: whatever grants or takes currency goes through this statement, which owns lock order, caps, ledger
- * and event. Refusals: `not_found`, `currency_unknown`, `insufficient_funds`, `balance_cap_exceeded`.
+ * and event. Refusals: what the verb found, `not_found`, `currency_unknown`, `insufficient_funds`, `balance_cap_exceeded`.
+ *
+ * With a `reference` the move takes effect once for ever, whatever the key: whoever calls again is answered as the first. It
+ * has a space in it, so that no caller's key is the same.
  */
-export const move = (ctx: Pick<Context, 'cell' | 'now'>, { playerId, changes, reason }: Move): SetWork<MoveInput> => ({
+export const move = (
+  ctx: Pick<Context, 'cell' | 'now'>,
+  { playerId, changes, reason, reference, refused }: Move,
+): SetWork<MoveInput> => ({
   statement: moveStatement,
   aggregate: playerId,
   input: {
     changes,
     reason,
+    reference,
+    refused,
     transactionId: newId('transaction', ctx.cell, ctx.now.getTime()),
     eventId: newId('event', ctx.cell, ctx.now.getTime()),
   },

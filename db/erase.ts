@@ -1,6 +1,8 @@
 import { and, asc, eq, isNotNull, isNull, lte, sql } from 'drizzle-orm'
 import { cellOf, idsOfMoment, type PlayerId } from '#contract/ids.ts'
 import type { Db, Tx } from './client.ts'
+import { deleteExposures } from './exposures.ts'
+import { deleteParticipations } from './participations.ts'
 import { entombPlayer, noName, type PlayerRow, players } from './players.ts'
 import { sessions } from './sessions.ts'
 
@@ -14,6 +16,8 @@ export const erasePlayer = async (tx: Tx, player: PlayerRow, now: Date): Promise
   await tx.execute(sql`update wallets set version = -version where player_id = ${playerId} and version > 0`)
   await tx.execute(sql`delete from passwords where credential_hash in (
     select credential_hash from credentials where player_id = ${playerId} and provider = 'email')`)
+  await deleteParticipations(tx, playerId)
+  await deleteExposures(tx, playerId)
   await forgetPlayer(tx, player)
   return version
 }
@@ -43,7 +47,7 @@ const forgetEvents = async (tx: Tx, playerId: PlayerId, createdAt: Date): Promis
     update outbox set data = data || ${JSON.stringify({ displayName: noName })}::jsonb
     where event_id between ${first} and ${last} and aggregate = ${subject} and data ? 'displayName'`)
   await tx.execute(sql`
-    delete from dead_letters where attributes->>'ce-subject' = ${subject} or attributes->>'ce-subject' in (
+    delete from dead_letters where attributes->>'ce-subject' in (${subject}, ${`exposure:${playerId}`}) or attributes->>'ce-subject' in (
       select 'credential:' || provider || ':' || credential_hash from credentials where player_id = ${playerId})`)
 }
 

@@ -83,6 +83,23 @@ export const changeStanding = async (
 }
 
 /**
+ * Raises the version of a player whose row is locked by `by` or more, for events about what is kept beside the row, and answers
+ * with it: none of the last `by` versions was anything's before. Nobody's copy of the player is the less good for it.
+ */
+export const advancePlayer = async (
+  tx: Tx,
+  { playerId, by, now }: { readonly playerId: PlayerId; readonly by: number; readonly now: Date },
+): Promise<number> => {
+  const [row] = await tx
+    .update(players)
+    .set({ version: sql`greatest(${players.version} + ${by}::bigint, ${now.getTime()}::bigint)` })
+    .where(eq(players.playerId, playerId))
+    .returning({ version: players.version })
+  if (!row) throw new Error('a player who was locked does not exist')
+  return row.version
+}
+
+/**
  * Rows of players by their ids, locked until the transaction ends, in the order of ids as every write of several players
  * takes them; whoever never was is missing.
  */

@@ -1,4 +1,4 @@
-import { refusal, setStatement } from './set-statement.ts'
+import { refusal, setStatement, time } from './set-statement.ts'
 
 /** What `updateProfileStatement` takes as the input of one command; its aggregate is the player's id. */
 export type UpdateProfileInput = {
@@ -19,9 +19,6 @@ export type UpdateProfileInput = {
 /** SQL for a text column of `w` after the change. */
 const changed = (member: string, column: string) =>
   `case when n.input->'changes' ? '${member}' then n.input->'changes'->>'${member}' else w.${column} end as ${column}`
-
-/** A moment as the API writes it: RFC 3339, UTC, milliseconds. */
-const time = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
 /**
  * Changes profiles for a set of commands, at most one a player, and moves the tag that everybody's cached copy hangs on.

@@ -13,6 +13,12 @@ export type SetParts = {
    */
   readonly permanent?: string
   /**
+   * SQL over a command of `q`: whether `permanent` may know it by anything but its key, which is all that its lock is on. What
+   * another call has committed after the statement's snapshot is then seen by the row's `version`, which every answer that is
+   * kept for ever raises: a command whose row is newer than the snapshot is `raced`.
+   */
+  readonly known?: string
+  /**
    * CTEs over `n` (the new commands: the columns of `i`, and `input` as jsonb) and `w` (the locked rows, all columns). Reads of
    * rows only what `w` has locked. The last of them is `r`, a row a command, with what the effects need and
    * - `ord, principal, key, fingerprint, traceparent, at` of the command;
@@ -37,7 +43,8 @@ export type Answered = {
 
 /**
  * What became of one command of a set. `held`: another transaction has its row; `busy`: another call has its key; `raced`:
- * a claim committed after the statement's snapshot. These three have had no effect and ask to be sent again.
+ * a claim, or an answer that is kept for ever, committed after the statement's snapshot. These three have had no effect and
+ * ask to be sent again.
  */
 export type SetRow = Answered | { readonly outcome: 'mismatch' | 'held' | 'busy' | 'raced' }
 
@@ -62,7 +69,10 @@ export const setStatement = (parts: SetParts): SetStatement => ({
   waiting: statementOf(parts, 'waiting'),
 })
 
-const statementOf = ({ rows, permanent, decide, effects, guard }: SetParts, form: keyof SetStatement): string => `
+const statementOf = (
+  { rows, permanent, known, decide, effects, guard }: SetParts,
+  form: keyof SetStatement,
+): string => `
 with i as materialized (
   select t.*, to_timestamp($8::bigint / 1000.0)::timestamptz(3) as at
   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) with ordinality
@@ -71,18 +81,21 @@ with i as materialized (
   select ord, pg_try_advisory_xact_lock(${claimLockKey('principal', 'key')}) as free from i order by ord
 ), p as materialized (
   select distinct on (ord) * from (
-    select i.ord, c.fingerprint, c.status, c.content_type, c.body, c.moved
+    select i.ord, c.fingerprint, c.status, c.content_type, c.body, c.moved, 0 as place
     from i cross join lateral (select * from idempotency_claims c where c.principal = i.principal and c.key = i.key limit 1) c
-    ${permanent === undefined ? '' : `union all ${permanent}`}
-  ) prior order by ord
+    ${permanent === undefined ? '' : `union all select kept.*, 1 from (${permanent}) kept`}
+  ) prior order by ord, place
 ), q as materialized (
   select i.*, i.input_text::jsonb as input from i join l using (ord)
   where l.free and not exists (select from p where p.ord = i.ord)
 ), w as materialized (
   select t.* from ${rows.table} t where t.${rows.key} = any(array(select aggregate from q))
   order by t.${rows.key} ${lockOf[form]}
+), s as materialized (
+  select q.ord from q ${known === undefined ? 'where false' : `join w on w.${rows.key} = q.aggregate where ${known} and ${isNewer(rows)}`}
 ), n as materialized (
-  select q.* from q ${form === 'passing' ? `where ${lockedOrAbsent(rows)}` : ''}
+  select q.* from q where not exists (select from s where s.ord = q.ord)
+    ${form === 'passing' ? `and (${lockedOrAbsent(rows)})` : ''}
 ), ${decide}, c as (
   insert into idempotency_claims (principal, key, fingerprint, status, content_type, body, moved, created_at)
   select principal, key, fingerprint, ${statusOf('code')}, ${contentTypeOf('code')}, body, moved, at
@@ -98,6 +111,7 @@ select
   case
     when not l.free then 'busy'
     when p.ord is not null then case when p.fingerprint = i.fingerprint then 'replayed' else 'mismatch' end
+    when s.ord is not null then 'raced'
     when r.ord is null then 'held'
     when c.key is null then 'raced'
     else 'done'
@@ -107,7 +121,7 @@ select
   coalesce(p.body, r.body) as body,
   coalesce(p.moved, r.moved) as moved,
   1 / (case when (select count(*) from ${guard}) = (select count(*) from a) then 1 else 0 end) as guard
-from i join l using (ord) left join p using (ord) left join r using (ord)
+from i join l using (ord) left join p using (ord) left join s using (ord) left join r using (ord)
   left join c on c.principal = i.principal and c.key = i.key
 order by i.ord`
 
@@ -117,6 +131,13 @@ const lockOf = { passing: 'for no key update skip locked', waiting: 'for no key 
 /** A command whose row was locked here, or does not exist; what is left has a row that another transaction holds. */
 const lockedOrAbsent = ({ table, key }: SetParts['rows']) =>
   `exists (select from w where w.${key} = q.aggregate) or not exists (select from ${table} t where t.${key} = q.aggregate)`
+
+/** Whether `w`, which is read as it is now, is newer than the row that everything else in the statement sees. */
+const isNewer = ({ table, key }: SetParts['rows']) =>
+  `w.version <> (select t.version from ${table} t where t.${key} = w.${key})`
+
+/** A moment as the API writes it: RFC 3339, UTC, milliseconds. */
+export const time = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
 /** JSON text of a text value in SQL, `to_json` being exact for text. */
 export const quoted = (expression: string) => `to_json(${expression})::text`
@@ -135,6 +156,9 @@ export const refusal = (code: ErrorCode, members: Readonly<Record<string, string
     ),
     "'}'",
   ].join(' || ')
+
+/** What a verb found against its command, to be refused with unless it was answered before: the code, and the whole answer. */
+export type Refused = { readonly code: ErrorCode; readonly body: string }
 
 /** The status of success is 200 for every write in sets. */
 const statusOf = (code: string) => {

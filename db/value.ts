@@ -1,7 +1,7 @@
 import { and, eq, gt, inArray, sql } from 'drizzle-orm'
 import type { PlayerId, TransactionId } from '#contract/ids.ts'
-import type { Tx } from './client.ts'
-import { quoted, refusal, setStatement } from './set-statement.ts'
+import type { Db, Tx } from './client.ts'
+import { quoted, type Refused, refusal, setStatement } from './set-statement.ts'
 import { walletEntries, wallets, walletTransactions } from './wallet.ts'
 
 /** What `moveStatement` takes as the input of one command; its aggregate is the player's id. */
@@ -10,6 +10,10 @@ export type MoveInput = {
   readonly eventId: string
   readonly reason: string
   readonly changes: readonly { readonly currency: string; readonly amount: number }[]
+  /** What it is known by for ever instead of its key: it takes effect once, whatever the key and the request. */
+  readonly reference?: string | undefined
+  /** Absent where nothing is against it. */
+  readonly refused?: Refused | undefined
 }
 
 const refusalBody = `
@@ -28,6 +32,9 @@ const refusalBody = `
     })}
   end`
 
+/** The reference that a command of `i` has of its own; null for one that is known by its key. */
+const ownReference = `i.input_text::json->>'reference'`
+
 /**
  * Moves value for a set of commands, at most one a player. Nothing but this and `writeBalances` changes a balance.
  *
@@ -35,15 +42,21 @@ const refusalBody = `
  * balance that would fall below zero, or a grant that would pass the cap. The ledger, its unique reference, the answer and
  * the event are written in the same statement.
  *
+ * A command that names a reference is answered as the first that has moved value under it, be it by another key; a refusal
+ * leaves the reference free.
+ *
  * The wallet of an erased player is as good as none. Its own row says so, which is locked: a grant that has waited for the
  * erasure finds it closed, and one that came first is in the ledger.
  */
 export const moveStatement = setStatement({
   rows: { table: 'wallets', key: 'player_id' },
   permanent: `
-    select i.ord, t.fingerprint, 200::smallint, 'application/json', t.answer, '[]'::jsonb
-    from i cross join lateral (
-      select * from wallet_transactions t where t.principal = i.principal and t.reference = i.key limit 1) t`,
+    select i.ord, case when own.reference is null then t.fingerprint else i.fingerprint end, 200::smallint,
+      'application/json', t.answer, '[]'::jsonb
+    from i cross join lateral (select ${ownReference} as reference) own cross join lateral (
+      select * from wallet_transactions t
+      where t.principal = i.principal and t.reference = coalesce(own.reference, i.key) limit 1) t`,
+  known: `q.input ? 'reference'`,
   decide: `d as materialized (
     select n.ord, x.position, x.currency, x.amount, k.cap, coalesce((w.balances->>x.currency)::bigint, 0) as balance
     from n join w on w.player_id = n.aggregate and w.version > 0
@@ -60,6 +73,8 @@ export const moveStatement = setStatement({
       union all
       select n.ord, 0, null, null, null, null, 'not_found' from n
       where not exists (select from w where w.player_id = n.aggregate and w.version > 0)
+      union all
+      select n.ord, -1, null, null, null, null, n.input->'refused'->>'code' from n
     ) faults where code is not null order by ord, position
   ), b as materialized (
     select d.ord, w.balances || jsonb_object_agg(d.currency, d.balance + d.amount) as balances,
@@ -70,7 +85,7 @@ export const moveStatement = setStatement({
     select n.ord, n.principal, n.key, n.fingerprint, n.traceparent, n.at, n.aggregate, n.input, b.balances, f.code,
       case when f.code is null
         then '{"transactionId":' || ${quoted("n.input->>'transactionId'")} || ',"balances":' || shown.balances || '}'
-        else ${refusalBody}
+        else coalesce(n.input->'refused'->>'body', ${refusalBody})
       end as body,
       '[]'::jsonb as moved,
       b.version, n.input->>'eventId' as event_id, 'wallet:' || n.aggregate as event_aggregate,
@@ -88,7 +103,7 @@ export const moveStatement = setStatement({
     returning wallets.player_id
   ), t as (
     insert into wallet_transactions (transaction_id, player_id, principal, reference, fingerprint, reason, answer, created_at)
-    select input->>'transactionId', aggregate, principal, key, fingerprint, input->>'reason', body, at from a
+    select input->>'transactionId', aggregate, principal, coalesce(input->>'reference', key), fingerprint, input->>'reason', body, at from a
   ), e as (
     insert into wallet_entries (player_id, transaction_id, currency, amount, balance_after)
     select a.aggregate, a.input->>'transactionId', d.currency, d.amount, d.balance + d.amount
@@ -96,6 +111,18 @@ export const moveStatement = setStatement({
   )`,
   guard: 'u',
 })
+
+/** When transactions of these references of a principal took effect, by the unique index; what never did is missing. */
+export const findReferences = async (
+  db: Db,
+  { principal, references }: { readonly principal: string; readonly references: readonly string[] },
+): Promise<Map<string, Date>> => {
+  const rows = await db
+    .select({ reference: walletTransactions.reference, createdAt: walletTransactions.createdAt })
+    .from(walletTransactions)
+    .where(and(eq(walletTransactions.principal, principal), inArray(walletTransactions.reference, [...references])))
+  return new Map(rows.map(({ reference, createdAt }) => [reference, createdAt]))
+}
 
 export type WalletRow = typeof wallets.$inferSelect
 

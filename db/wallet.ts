@@ -38,7 +38,8 @@ export const wallets = pgTable(
 
 /**
  * One row a change of a wallet, for ever: who, why, and the answer that they got. `reference` is their Idempotency-Key; for an
- * item of a batch, that of the batch with the item's place.
+ * item of a batch, that of the batch with the item's place; for what is given once, what that is, with a space in it, as no key
+ * has one.
  */
 export const walletTransactions = pgTable(
   'wallet_transactions',

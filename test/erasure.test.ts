@@ -40,10 +40,13 @@ const mayHold: Readonly<Record<string, 'nothing' | 'the id' | 'the hash' | 'eith
   // What an operator did to them, without a word about them.
   audit_log: 'the id',
   consumer_versions: 'nothing',
+  content_drafts: 'nothing',
+  content_versions: 'nothing',
   // Nobody's, so that its version goes on.
   credentials: 'the hash',
   currencies: 'nothing',
   dead_letters: 'nothing',
+  exposures: 'nothing',
   heartbeat: 'nothing',
   // Of operators and backends: the tags that their calls have moved.
   idempotency_claims: 'the id',
@@ -52,6 +55,7 @@ const mayHold: Readonly<Record<string, 'nothing' | 'the id' | 'the hash' | 'eith
   // What is on its way or has just left: the end of the player, and that the credential is nobody's.
   outbox: 'either',
   outbox_leases: 'nothing',
+  participations: 'nothing',
   passwords: 'nothing',
   // The tombstone.
   players: 'the id',

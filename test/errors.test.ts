@@ -18,6 +18,7 @@ const cannotBeProvoked: Readonly<Record<string, string>> = {
   ),
   'updateOwnProfile not_found':
     'a write asks for a live session first, which goes with its player: only a deletion between two statements gets here',
+  'recordExposures not_found': 'the same',
   'mergeAccounts not_found': 'the same, with a merge of the caller between two statements (test/merge.test.ts)',
 }
 

@@ -5,6 +5,7 @@ import { fill, type Route } from '#contract/route.ts'
 import { spoilt, valuesOf } from './arbitraries.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { cell, type SignedIn, startWorld, type World } from './harness.ts'
+import { publishExamples } from './published.ts'
 import { makeSpareSessions, type SpareSessions } from './spare-sessions.ts'
 import { table, validCall } from './valid-call.ts'
 
@@ -21,6 +22,7 @@ let players: SignedIn[]
 let spares: SpareSessions
 beforeAll(async () => {
   world = await startWorld()
+  await publishExamples(world)
   players = await Promise.all(Array.from({ length: playersCount }, () => world.signIn()))
   spares = await makeSpareSessions(world, runs)
 })

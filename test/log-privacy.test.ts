@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { checkedFetch } from './checked-fetch.ts'
 import { startWorld, type World } from './harness.ts'
+import { publishExamples } from './published.ts'
 import { makeSpareOperators } from './spare-operators.ts'
 import { makeSpareSessions } from './spare-sessions.ts'
 import { requestOf, table, validCall, withBody, withHeaders } from './valid-call.ts'
@@ -9,6 +10,7 @@ import { requestOf, table, validCall, withBody, withHeaders } from './valid-call
 let world: World
 beforeAll(async () => {
   world = await startWorld()
+  await publishExamples(world)
 })
 afterAll(() => world?.stop())
 

@@ -46,6 +46,9 @@ const evaluationCompiled = 'test/evaluation-compiled.test.ts'
 const evaluationTime = 'test/evaluation-time.test.ts'
 const flagVectors = 'test/flag-vectors.test.ts'
 const mergeCells = 'test/merge-cells.test.ts'
+const liveEvents = 'test/live-events.test.ts'
+const claimOnce = 'test/guarantees/claim-once.test.ts'
+const experiments = 'test/experiments.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -77,6 +80,78 @@ export const mutants: readonly Mutant[] = [
     replace: 'select r.* from r where r.code is null',
     test: idempotency,
     testName: 'a claim that commits after a statement',
+  },
+  {
+    name: 'reference-found',
+    file: 'db/value.ts',
+    find: 't.reference = coalesce(own.reference, i.key) limit 1',
+    replace: 't.reference = i.key limit 1',
+    test: liveEvents,
+    testName: 'a reward is given once a run',
+  },
+  {
+    name: 'reference-kept',
+    file: 'db/value.ts',
+    find: "coalesce(input->>'reference', key), fingerprint",
+    replace: 'key, fingerprint',
+    test: liveEvents,
+    testName: 'a reward is given once a run',
+  },
+  {
+    name: 'reference-of-any-request',
+    file: 'db/value.ts',
+    find: 'case when own.reference is null then t.fingerprint else i.fingerprint end',
+    replace: 't.fingerprint',
+    test: liveEvents,
+    testName: 'a reward is given once a run',
+  },
+  {
+    name: 'refusal-before-reference',
+    file: 'db/set-statement.ts',
+    find: 'order by ord, place',
+    replace: 'order by ord, place desc',
+    test: liveEvents,
+    testName: 'a refusal claims nothing',
+  },
+  {
+    name: 'claim-after-snapshot',
+    file: 'db/value.ts',
+    find: "known: `q.input ? 'reference'`",
+    replace: "known: 'false'",
+    test: claimOnce,
+    testName: 'of two claims that wait',
+  },
+  {
+    name: 'join-after-snapshot',
+    file: 'db/join.ts',
+    find: "known: 'true'",
+    replace: "known: 'false'",
+    test: claimOnce,
+    testName: 'of two joins that wait',
+  },
+  {
+    name: 'joined-stay-in',
+    file: 'core/live-events/claim-live-event.ts',
+    find: '(joined || evaluator.isFor',
+    replace: '(evaluator.isFor',
+    test: liveEvents,
+    testName: 'whoever has joined is in',
+  },
+  {
+    name: 'exposure-once',
+    file: 'db/exposures.ts',
+    find: '.onConflictDoNothing()',
+    replace: '',
+    test: experiments,
+    testName: 'the first report of a unit',
+  },
+  {
+    name: 'exposure-variant',
+    file: 'core/experiments/record-exposures.ts',
+    find: 'flags.variantOf(experiment, run, unit) === variant',
+    replace: 'flags.variantOf(experiment, run, unit) !== undefined',
+    test: experiments,
+    testName: 'a report is refused by itself',
   },
   {
     name: 'set-key-lock',
@@ -113,8 +188,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'permanent-answers',
     file: 'db/value.ts',
-    find: 't.reference = i.key limit 1',
-    replace: 't.reference = i.key and false limit 1',
+    find: 't.reference = coalesce(own.reference, i.key) limit 1',
+    replace: 't.reference = own.reference limit 1',
     test: idempotency,
     testName: 'a grant is remembered for ever',
   },

@@ -10,7 +10,7 @@ import { makeDevice } from './device.ts'
 import { eventually } from './eventually.ts'
 import { cell } from './harness.ts'
 import type { Stage } from './stage.ts'
-import { addressOf, type Call, requestOf, validCall, withBody, withHeaders } from './valid-call.ts'
+import { addressOf, type Call, callerOf, requestOf, validCall, withBody, withHeaders } from './valid-call.ts'
 import { forbiddenName } from './world-cell.ts'
 
 /** Makes a route answer with a code, through an edge, and hands the answer back. It was held to the contract by then. */
@@ -27,10 +27,6 @@ const spoilt =
 /** The valid call, with other values for members of its body. */
 const withMembers = (call: Call, members: object): Call =>
   withBody(call, JSON.stringify({ ...JSON.parse(call.body ?? '{}'), ...members }))
-
-/** Whom an access token is of. */
-const callerOf = ({ headers }: Call): string =>
-  JSON.parse(Buffer.from(headers.authorization?.split('.')[1] ?? '', 'base64url').toString()).sub
 
 /** Signs in, has something happen to the player, and signs in again. */
 const onceSignedIn =
@@ -164,6 +160,8 @@ const asChangedPlayer = (change: (sql: Stage['world']['sql'], playerId: string) 
     return { body: { deviceId } }
   })
 
+const ofRun = (runId: string) => instead(() => ({ params: { runId } }))
+
 const unknownFile = instead(() => ({ params: { file: 'nothing.md' } }))
 
 const asDeletedPlayer: Provocation = async (stage, call) => {
@@ -253,6 +251,19 @@ export const byRoute: Readonly<Record<string, Provocation>> = {
     const elsewhere = { playerId: playerId.replace(`_${cell}_`, '_zz9_'), ...changes(['gems', 1]).body }
     return { body: { transactions: [elsewhere] } }
   }),
+  'evaluateAs content_invalid': async (stage, call) => {
+    const draft = JSON.stringify({ flags: { broken: {} } })
+    await stage.world.sql`update content_drafts set draft = ${draft} where kind = 'flags'`
+    return send(stage.world.edgeUrl, withMembers(call, { document: 'draft' }))
+  },
+  'joinLiveEvent not_found': ofRun('nothing.1'),
+  'joinLiveEvent live_event_closed': ofRun('over.1'),
+  'claimLiveEvent not_found': ofRun('nothing.1'),
+  'claimLiveEvent live_event_closed': ofRun('over.1'),
+  'claimLiveEvent live_event_not_joined': ofRun('to-join.1'),
+  'claimLiveEvent nothing_to_claim': ofRun('without-reward.1'),
+  'claimLiveEvent balance_cap_exceeded': ofRun('too-much.1'),
+  'claimLiveEvent currency_unknown': ofRun('gone-currency.1'),
   // Its own caller's, and no other's, is there to be ended.
   'endOwnSession not_found': instead(({ spares }) => ({ params: { sessionId: spares.next().sessionId } })),
   'mergeAccounts refresh_token_invalid': instead(() => ({ body: { refreshToken: 'rt.guessed' } })),

@@ -6,10 +6,12 @@ import { createSessionIssuer } from '#core/auth/session-issuer.ts'
 import { createSecrets, sha256 } from '#core/secrets.ts'
 import { createSignerSource } from '#core/signing-keys.ts'
 import { freePort } from '#infra/local/ports.ts'
+import { publishClosedEvents } from './closed-events.ts'
 import { isDocument, passDocument, startExtraEdge, startStandIn } from './extra-edge.ts'
 import { cell, startWorld } from './harness.ts'
+import { publishExamples } from './published.ts'
 import { makeSpareSessions, type SpareSessions } from './spare-sessions.ts'
-import type { Call, Cast } from './valid-call.ts'
+import { type Call, type Cast, callerOf } from './valid-call.ts'
 
 /** A world, and beside its edge five others that something ails. */
 export type Stage = Cast & {
@@ -39,6 +41,7 @@ const sparesCount = 600
 
 export const startStage = async (): Promise<Stage> => {
   const world = await startWorld()
+  await publishExamples(world)
   const player = await world.signIn()
   const spares = await makeSpareSessions(world, sparesCount)
   const silentCore = await startStandIn((request, response) => {
@@ -63,6 +66,8 @@ export const startStage = async (): Promise<Stage> => {
     startExtraEdge(world, { cores: { [cell]: world.coreUrl }, limit: 1 }),
   ])
 
+  await publishClosedEvents(world)
+
   const expiredToken = async () => {
     const secrets = createSecrets(parseNamedKeys(world.secrets.masterKeys))
     const signer = createSignerSource(world.database.db, secrets)
@@ -73,8 +78,9 @@ export const startStage = async (): Promise<Stage> => {
     return (await issuer.issue(owner, firstToken(secrets, sessionId))).accessToken
   }
 
-  const principalOf = async ({ route, headers }: Call): Promise<string> => {
-    if (route.access === 'player') return `player:${player.playerId}`
+  const principalOf = async (call: Call): Promise<string> => {
+    const { route, headers } = call
+    if (route.access === 'player') return `player:${callerOf(call)}`
     const hash = sha256(headers.authorization?.replace('Bearer ', '') ?? '')
     const [key] = await world.sql`select key_id, operator_id from api_keys where hash = ${hash}`
     return key?.operator_id ? `operator:${key.operator_id}` : `key:${key?.key_id}`

@@ -54,6 +54,13 @@ const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
   createWalletTransactions: ({ player: { playerId } }) => ({
     body: { transactions: [{ playerId, changes: [{ currency: 'coins', amount: 1 }], reason: 'test' }] },
   }),
+  evaluateAs: () => ({ body: { context: { targetingKey: 'ada' }, known: { 'edge.country': 'FR' } } }),
+  recordExposures: () => ({
+    body: { exposures: [{ experiment: 'new-shop', run: 1, variant: 'on', unit: randomUUID() }] },
+  }),
+  // Once for each player: who is in, or has claimed, is answered as the first time.
+  joinLiveEvent: (cast) => ofSpare(cast, { params: { runId: 'long-fest.1' }, body: {} }),
+  claimLiveEvent: (cast) => ofSpare(cast, { params: { runId: 'long-fest.1' }, body: {} }),
   endOwnSession: (cast) => {
     const { sessionId, accessToken } = sparesOf(cast).next()
     return { params: { sessionId }, accessToken }
@@ -137,6 +144,10 @@ export const withHeaders = (call: Call, changes: Readonly<Record<string, string 
   const headers = Object.entries({ ...call.headers, ...changes })
   return { ...call, headers: Object.fromEntries(headers.flatMap(([k, v]) => (v === undefined ? [] : [[k, v]]))) }
 }
+
+/** Whom an access token is of. */
+export const callerOf = ({ headers }: Call): string =>
+  JSON.parse(Buffer.from(headers.authorization?.split('.')[1] ?? '', 'base64url').toString()).sub
 
 export const withBody = (call: Call, body: string): Call => ({ ...call, body })
 

@@ -6,6 +6,7 @@ import { checkedFetch } from '#test/checked-fetch.ts'
 import { seed, sized, tell } from '#test/guarantee.ts'
 import { type Guise, guisesOf, reads, spell } from '#test/guises.ts'
 import { type SignedIn, startWorld, type World } from '#test/harness.ts'
+import { publishExamples } from '#test/published.ts'
 import { makeSpareSessions } from '#test/spare-sessions.ts'
 import { requestOf, table, validCall, withHeaders } from '#test/valid-call.ts'
 
@@ -39,6 +40,7 @@ const createPerson = async (_: unknown, at: number): Promise<Person> => {
 
 beforeAll(async () => {
   world = await startWorld()
+  await publishExamples(world)
   people = await Promise.all(Array.from({ length: playersCount }, createPerson))
   for (const [name] of reads) {
     for (const person of people) {
@@ -160,6 +162,7 @@ const cacheControlOf = ({ delivery, access }: Route): string => {
     case 'cached':
       return access === 'public' ? 'public, no-cache' : 'private, no-cache'
     case 'local':
+      if ('evaluates' in delivery) return delivery.evaluates === 'flags' ? 'private, no-cache' : 'no-store'
       return 'asset' in delivery ? 'public, max-age=300' : 'public, max-age=10'
     default:
       return 'no-store'

@@ -15,6 +15,7 @@ import type { CoreCall } from '#test/core-call.ts'
 import { coreCallOf, sendWire, type Wire, wireOf } from '#test/core-wire.ts'
 import { seed, sized, tell } from '#test/guarantee.ts'
 import { cell, startWorld, type World } from '#test/harness.ts'
+import { publishExamples } from '#test/published.ts'
 import { makeSpareSessions } from '#test/spare-sessions.ts'
 import { type Cast, table, validCall } from '#test/valid-call.ts'
 
@@ -29,6 +30,7 @@ let cast: Cast
 let stops: (() => unknown)[] = []
 beforeAll(async () => {
   world = await startWorld({ bus: 'direct' })
+  await publishExamples(world)
   stops = [() => world.stop()]
   cast = { world, player: await world.signIn(), spares: await makeSpareSessions(world, 100) }
 })
