@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { nextCursor, pageQuery } from './page.ts'
 import { defineRoute, direct, forwarded } from './route.ts'
-import { textSchema, timeSchema } from './scalars.ts'
+import { isStorableObject, textSchema, timeSchema } from './scalars.ts'
 
 /** What operators author in the control cell and every edge answers from: one document a kind. */
 export const contentKinds = ['flags', 'live-events'] as const
@@ -25,13 +25,24 @@ const kindSchema = z.enum(contentKinds)
 const params = z.object({ kind: kindSchema })
 const path = '/v1/admin/content/{kind}'
 const noteSchema = textSchema({ min: 1, max: 500 })
-/** As it was written, valid or not: a draft may be unfinished. */
-const documentSchema = z
-  .record(z.string(), z.unknown())
-  .meta({ id: 'ContentDocument', description: 'A document of its kind; see docs/live-ops.md.' })
+/**
+ * As it was written, valid or not: a draft may be unfinished. Its strings can be stored and its numbers are exact; what could
+ * not come back as it was sent is refused.
+ */
+export const contentDocumentSchema = z
+  .custom<Record<string, unknown>>(isStorableObject, 'not a JSON object that can be stored exactly')
+  .meta({
+    id: 'ContentDocument',
+    description: 'A document of its kind; see docs/live-ops.md.',
+    type: 'object',
+    additionalProperties: true,
+  })
 
 /** Grows with every change of a kind's draft, schedule or live document; sent back as `If-Match: "<revision>"`. */
 const revision = z.int().nonnegative()
+
+/** Of a version, as far as they can be counted: one a second would reach it in the year 2094. */
+export const versionNumberMax = 2_147_483_647
 
 const versionSchema = z
   .object({
@@ -41,7 +52,7 @@ const versionSchema = z
     /** SHA-256 of what edges evaluate, hex: two documents that mean the same have the same. */
     hash: z.string(),
     publishedAt: timeSchema,
-    /** `operator:opr_…`, or `command`. */
+    /** `operator:opr_…`, `key:key_…` for a key of a machine, or `command`. */
     author: z.string(),
     note: z.string(),
     /** The number whose document this one brought back; null for one that was written. */
@@ -93,7 +104,7 @@ export const getDraft = defineRoute({
   delivery: direct,
   params,
   status: 200,
-  answer: z.object({ kind: kindSchema, revision, document: documentSchema }).meta({ id: 'ContentDraft' }),
+  answer: z.object({ kind: kindSchema, revision, document: contentDocumentSchema }).meta({ id: 'ContentDraft' }),
   errors: [],
 })
 
@@ -108,7 +119,7 @@ export const putDraft = defineRoute({
   delivery: forwarded({ idempotencyKey: 'optional' }),
   precondition: 'if-match',
   params,
-  body: z.strictObject({ document: documentSchema }).meta({ id: 'ContentDraftReplacement' }),
+  body: z.strictObject({ document: contentDocumentSchema }).meta({ id: 'ContentDraftReplacement' }),
   bodyBytesMax: draftBodyBytesMax,
   status: 200,
   answer: revisedSchema,
@@ -127,7 +138,7 @@ export const patchDraft = defineRoute({
   delivery: forwarded({ idempotencyKey: 'optional' }),
   precondition: 'if-match',
   params,
-  body: z.strictObject({ patch: documentSchema }).meta({ id: 'ContentDraftPatch' }),
+  body: z.strictObject({ patch: contentDocumentSchema }).meta({ id: 'ContentDraftPatch' }),
   bodyBytesMax: draftBodyBytesMax,
   status: 200,
   answer: revisedSchema,
@@ -250,7 +261,7 @@ export const rollBackContent = defineRoute({
   body: z
     .strictObject({
       /** The number of the document that is to come back. */
-      number: z.int().positive(),
+      number: z.int().positive().max(versionNumberMax),
       note: noteSchema,
     })
     .meta({ id: 'ContentRollback' }),
@@ -282,9 +293,9 @@ export const getVersion = defineRoute({
   role: 'viewer',
   cell: 'control',
   delivery: direct,
-  params: z.object({ kind: kindSchema, number: z.coerce.number<number>().int().positive().max(2_147_483_647) }),
+  params: z.object({ kind: kindSchema, number: z.coerce.number<number>().int().positive().max(versionNumberMax) }),
   status: 200,
-  answer: z.object({ version: versionSchema, document: documentSchema }).meta({ id: 'PublishedContent' }),
+  answer: z.object({ version: versionSchema, document: contentDocumentSchema }).meta({ id: 'PublishedContent' }),
   errors: ['not_found'],
 })
 

@@ -20,11 +20,11 @@ export const parsePart = <Schema extends z.ZodObject>(
 }
 
 /**
- * A body as JSON, before any schema has seen it; the same on edge and core.
+ * A body of at most `bytesMax` as JSON, before any schema has seen it; the same on edge and core.
  * @throws Fault `body_too_large`, `unsupported_media_type`, `invalid_request` (nested too deep), `malformed_json`
  */
-export const parseJson = (body: Uint8Array, contentType: string | undefined): unknown => {
-  if (body.length > bodyBytesMax) throw new Fault('body_too_large', { extras: { limitBytes: bodyBytesMax } })
+export const parseJson = (body: Uint8Array, contentType: string | undefined, bytesMax = bodyBytesMax): unknown => {
+  if (body.length > bytesMax) throw new Fault('body_too_large', { extras: { limitBytes: bytesMax } })
   const mediaType = contentType?.split(';')[0]?.trim().toLowerCase()
   if (mediaType !== 'application/json') throw new Fault('unsupported_media_type')
   const text = decode(body)

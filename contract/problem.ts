@@ -91,11 +91,15 @@ export const retryAfterOf = (fault: Fault): string | undefined => {
   return String(Math.max(1, Math.ceil((fault.retryAfterMs ?? retryAfterDefaultMs) / 1_000)))
 }
 
-/** What zod found, as input errors; `unrecognized_keys` points at each key, not at the object around them. */
+/**
+ * What zod found, as input errors. What is said of a key is said of that key: zod names all that it does not know at the object
+ * around them, in one message that would be as long as the body for each of them.
+ */
 export const inputErrorsOf = (error: z.ZodError, place: InputError['in']): InputError[] =>
   error.issues.flatMap((issue) => {
-    const paths = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path]
-    return paths.map((path) => ({ in: place, pointer: jsonPointer(path), detail: issue.message }))
+    const at = (path: readonly PropertyKey[], detail: string) => ({ in: place, pointer: jsonPointer(path), detail })
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => at([...issue.path, key], 'Unrecognized key'))
+    return [at(issue.path, (issue.code === 'invalid_key' && issue.issues[0]?.message) || issue.message)]
   })
 
 const jsonPointer = (path: readonly PropertyKey[]) =>

@@ -40,7 +40,8 @@ export const metadataSchema = z
   )
   .meta({ id: 'Metadata', type: 'object', additionalProperties: true })
 
-function isStorableObject(value: unknown): boolean {
+/** Whether a value is a JSON object that Postgres stores and every client reads back as it was sent. */
+export function isStorableObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && isStorable(value)
 }
 

@@ -12,9 +12,9 @@ import type { Context } from './context.ts'
 import { verifyEdgeSignature } from './edge-signature.ts'
 import { faultOf } from './fault.ts'
 import { Absent, type Handler, type Reply } from './handler.ts'
-import type { InternalRoute } from './internal.ts'
+import { type InternalRoute, internalBytesMax } from './internal.ts'
 import { type PrincipalReader, principalName, requireLiveSession, requireRights } from './principal.ts'
-import { type PushReceiver, pushBytesMax } from './push.ts'
+import type { PushReceiver } from './push.ts'
 import type { Replica } from './replica.ts'
 import { deadlineOf, fingerprintOf, ifMatchOf, parseInput, type RawRequest } from './request.ts'
 import type { Write } from './write.ts'
@@ -67,9 +67,6 @@ export const createApp = (options: AppOptions): Hono => {
   app.notFound((c) => logged(c, options, 'none', async () => Promise.reject(new Fault('not_found'))))
   return app
 }
-
-/** A published document on its way to another cell, in base64 and in JSON. */
-const internalBytesMax = 16 * 1_024 * 1_024
 
 const honoPath = (path: string) => path.replace(/\{(\w+)\}/g, ':$1')
 
@@ -137,7 +134,7 @@ const replyInternal = async (
 
 const replyPush = async (c: HonoContext, push: PushReceiver, trail: Trail): Promise<Reply> => {
   trail.principal = 'pubsub'
-  await push({ authorization: c.req.header('authorization'), body: await bodyOf(c, pushBytesMax) })
+  await push({ authorization: c.req.header('authorization'), readBody: (bytesMax) => bodyOf(c, bytesMax) })
   return { status: 204, contentType: 'text/plain', body: null }
 }
 

@@ -2,7 +2,7 @@ import type { ContentFault } from '#contract/content.ts'
 import { type AttributeType, builtIns, isReserved } from '#contract/evaluate/attribute.ts'
 import { audiencesOf, faultsOfCondition, type Vocabulary } from '#contract/evaluate/check-condition.ts'
 import type { Documents } from '#contract/evaluate/compiled.ts'
-import type { Experiment, Flag, FlagsDocument, Split } from '#contract/evaluate/flags-document.ts'
+import type { Experiment, Flag, FlagsDocument, Rule, Split } from '#contract/evaluate/flags-document.ts'
 import { isOfType } from '#contract/evaluate/value.ts'
 import { memberOf, pointerOf, unless } from './content-checks.ts'
 
@@ -43,22 +43,22 @@ const checkSplit = (split: Split, flag: Flag, pointer: string): ContentFault[] =
     unless(Object.hasOwn(flag.variants, variant), `${pointer}/${at}/variant`, 'the flag has no such variant'),
   )
 
+/** Pointers to rules are put together of what is written already: to escape each part anew took longer than all the checks. */
 const checkFlag = (key: string, flag: Flag, vocabulary: Vocabulary): ContentFault[] => {
-  const at = (...names: (string | number)[]) => pointerOf('flags', key, ...names)
+  const at = pointerOf('flags', key)
   const hasVariant = (variant: string) => Object.hasOwn(flag.variants, variant)
+  const checkRule = (rule: Rule, pointer: string): ContentFault[] => [
+    ...(rule.if ? faultsOfCondition(rule.if, `${pointer}/if`, vocabulary) : []),
+    ...unless(rule.serve === undefined || hasVariant(rule.serve), `${pointer}/serve`, 'the flag has no such variant'),
+    ...(rule.split ? checkSplit(rule.split, flag, `${pointer}/split`) : []),
+  ]
   return [
     ...Object.entries(flag.variants).flatMap(([name, value]) =>
-      unless(isOfType(flag.type, value), at('variants', name), `is not of type ${flag.type}`),
+      unless(isOfType(flag.type, value), at + pointerOf('variants', name), `is not of type ${flag.type}`),
     ),
-    ...unless(hasVariant(flag.default), at('default'), 'the flag has no such variant'),
-    ...checkUnit(flag.unit, vocabulary, at('unit')),
-    ...flag.rules.flatMap((rule, index) => [
-      ...(rule.if ? faultsOfCondition(rule.if, at('rules', index, 'if'), vocabulary) : []),
-      ...(rule.serve === undefined
-        ? []
-        : unless(hasVariant(rule.serve), at('rules', index, 'serve'), 'the flag has no such variant')),
-      ...(rule.split ? checkSplit(rule.split, flag, at('rules', index, 'split')) : []),
-    ]),
+    ...unless(hasVariant(flag.default), `${at}/default`, 'the flag has no such variant'),
+    ...checkUnit(flag.unit, vocabulary, `${at}/unit`),
+    ...flag.rules.flatMap((rule, index) => checkRule(rule, `${at}/rules/${index}`)),
   ]
 }
 
@@ -89,25 +89,31 @@ const checkExperiment = (
   ]
 }
 
-const hasBegun = ({ state }: Experiment) => state === 'running' || state === 'paused'
-
-/** Whoever takes part keeps their variant: what decides it stays as it is until a new run draws anew. */
+/**
+ * Whoever takes part in a run keeps their variant: what decides it stays as it is, also when the run is over and might be taken
+ * up again, until a new run draws anew.
+ */
 const checkSticky = (
   experiment: Experiment,
   before: Experiment,
   at: (...names: string[]) => string,
 ): ContentFault[] => {
-  if (!hasBegun(before) || experiment.run !== before.run)
+  if (before.state === 'draft' || experiment.run !== before.run)
     return unless(experiment.run >= before.run, at('run'), `was ${before.run} before: a run does not come back`)
+  if (experiment.state === 'draft')
+    return [{ pointer: at('state'), detail: 'has begun in this run: raise run to draft it anew' }]
   const keeps = (member: 'flag' | 'unit' | 'split', detail: string) =>
     unless(JSON.stringify(experiment[member]) === JSON.stringify(before[member]), at(member), detail)
   const detail = 'would give units that take part another variant: raise run to begin anew'
   return [...keeps('flag', detail), ...keeps('unit', detail), ...keeps('split', detail)]
 }
 
+/** Whether units take part, or come back to take part. */
+const takesShares = ({ state }: Experiment) => state === 'running' || state === 'paused'
+
 /** Experiments of a group that have begun take shares of its units that do not overlap, and tell units apart by the same attribute. */
 const checkExclusions = (experiments: FlagsDocument['experiments']): ContentFault[] => {
-  const members = Object.entries(experiments).filter(([, experiment]) => hasBegun(experiment))
+  const members = Object.entries(experiments).filter(([, experiment]) => takesShares(experiment))
   const groups = Map.groupBy(members, ([, { exclusion }]) => exclusion?.group)
   groups.delete(undefined)
   return [...groups.values()].flatMap((group) =>

@@ -1,7 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { type ContentFault, type ContentKind, documentBytesMax } from '#contract/content.ts'
-import { type Documents, noDocuments, writeCompiled } from '#contract/evaluate/compiled.ts'
+import { type Documents, noDocuments, readCompiled, writeCompiled } from '#contract/evaluate/compiled.ts'
 import { type FlagsDocument, flagsDocumentSchema } from '#contract/evaluate/flags-document.ts'
 import { type LiveEventsDocument, liveEventsDocumentSchema } from '#contract/evaluate/live-events-document.ts'
+import type { ContentVersionRow } from '#db/content.ts'
 import { checkFlags } from './check-flags.ts'
 import { checkLiveEvents } from './check-live-events.ts'
 import { faultsOfSchema } from './content-checks.ts'
@@ -15,25 +18,30 @@ export type Compiled = { readonly compiled: string; readonly hash: string }
 /**
  * Checks a document as it was written, and writes what edges evaluate of it: with every default, without what is for people
  * alone or not in use. The same input gives the same text, and so the same hash.
+ *
+ * The largest documents take a third of a second; between its steps others have their turn of the loop.
  */
-export const compileContent = (
+export const compileContent = async (
   kind: ContentKind,
   text: string,
   surroundings: Surroundings,
-): { readonly content: Compiled } | { readonly faults: ContentFault[] } => {
+): Promise<{ readonly content: Compiled } | { readonly faults: ContentFault[] }> => {
   if (Buffer.byteLength(text) > documentBytesMax)
     return { faults: [{ pointer: '', detail: `more than ${documentBytesMax} bytes` }] }
-  const checked = kind === 'flags' ? flagsOf(JSON.parse(text), surroundings) : eventsOf(JSON.parse(text), surroundings)
+  const checked =
+    kind === 'flags' ? await flagsOf(JSON.parse(text), surroundings) : eventsOf(JSON.parse(text), surroundings)
   if ('faults' in checked) return checked
+  await nextTurn()
   const compiled = writeCompiled(checked.document)
   return { content: { compiled, hash: sha256(compiled) } }
 }
 
 type Checked<Document> = { readonly document: Document } | { readonly faults: ContentFault[] }
 
-const flagsOf = (written: unknown, { live }: Surroundings): Checked<FlagsDocument> => {
+const flagsOf = async (written: unknown, { live }: Surroundings): Promise<Checked<FlagsDocument>> => {
   const result = flagsDocumentSchema.safeParse(written)
   if (!result.success) return { faults: faultsOfSchema(result.error) }
+  await nextTurn()
   const faults = checkFlags(result.data, live)
   return faults.length > 0 ? { faults } : { document: leanFlags(result.data) }
 }
@@ -71,9 +79,23 @@ const undescribed = <Value extends { readonly description?: string | undefined }
   return rest
 }
 
-/** A published document as it was written, which has passed its schema then; nothing where none is. */
-export const readWritten = <Kind extends ContentKind>(kind: Kind, text: string | undefined): Documents[Kind] => {
+/**
+ * A published document as it was written, JSON text. A cell that followed and has become the control cell has what edges
+ * evaluate, and begins from that.
+ */
+export const writtenOf = ({ document, compiled }: Pick<ContentVersionRow, 'document' | 'compiled'>): string =>
+  document ?? JSON.stringify(readCompiled(compiled))
+
+/** A published document, which has passed its schema then, in a turn of the loop of its own; nothing where none is. */
+export const readWritten = async <Kind extends ContentKind>(
+  kind: Kind,
+  text: string | undefined,
+): Promise<Documents[Kind]> => {
   if (text === undefined) return noDocuments[kind]
+  await nextTurn()
   const schema = kind === 'flags' ? flagsDocumentSchema : liveEventsDocumentSchema
   return schema.parse(JSON.parse(text)) as Documents[Kind]
 }
+
+/** Whether two JSON texts say the same, in whatever order their members stand. */
+export const sameJson = (a: string, b: string): boolean => a === b || isDeepStrictEqual(JSON.parse(a), JSON.parse(b))

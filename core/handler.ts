@@ -45,13 +45,25 @@ type NoWriteOfBackOffice<R extends Route> = R extends OfBackOffice & { readonly 
   ? { 'a write that is to be audited is bound with `writes`': R['path'] }
   : unknown
 
-/** A route whose answer is not cached and whose effect, if any, is idempotent by itself. */
+/** Of what others change too the answer carries the revision as its ETag, for `If-Match` (RFC 9110 section 8.8.3). */
+const revisionHeaders = (answer: unknown): Pick<Reply, 'headers'> =>
+  typeof answer === 'object' && answer !== null && 'revision' in answer
+    ? { headers: { etag: `"${answer.revision}"` } }
+    : {}
+
+/**
+ * A route whose answer is not cached and whose effect, if any, is idempotent by itself. An answer with a `revision` carries it
+ * as its ETag.
+ */
 export const answers = <R extends Route>(
   route: R & NoWriteOfBackOffice<R>,
   verb: (ctx: Context, input: InputOf<R>) => Promise<AnswerOf<R>>,
 ): Handler => ({
   route,
-  reply: async (ctx, input) => json(route.status, await verb(ctx, input)),
+  reply: async (ctx, input) => {
+    const answer = await verb(ctx, input)
+    return { ...json(route.status, answer), ...revisionHeaders(answer) }
+  },
 })
 
 /** A thing as it was read, with the version that the same snapshot showed. An absent thing has `value` undefined. */

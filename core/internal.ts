@@ -13,6 +13,9 @@ import type { RawRequest } from './request.ts'
 /** Where between cells messages go, on a machine without Pub/Sub. */
 export const replicationPath = '/internal/replication'
 
+/** A published document on its way to another cell, in JSON in base64 in JSON. */
+export const internalBytesMax = 16 * 1_024 * 1_024
+
 /** An address that edges and other cells ask, with a signature, and nobody else. */
 export type InternalRoute = {
   readonly method: 'GET' | 'POST'
@@ -81,7 +84,7 @@ const requireCell = ({ header }: RawRequest): void => {
 }
 
 const parse = <Value>(schema: z.ZodType<Value>, request: RawRequest): Value => {
-  const result = schema.safeParse(parseJson(request.body, request.header('content-type')))
+  const result = schema.safeParse(parseJson(request.body, request.header('content-type'), internalBytesMax))
   if (!result.success) throw new Fault('invalid_request', { cause: result.error })
   return result.data
 }

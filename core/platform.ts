@@ -14,6 +14,7 @@ import { createSessionSets } from './auth/session-sets.ts'
 import { isFor } from './cloud-event.ts'
 import { type Config, type Neighbours, neighboursOf } from './config.ts'
 import { type Consumer, logRefusals } from './consumer.ts'
+import { contentRoutes } from './content/routes.ts'
 import { createDeadLetterConsumer } from './dead-letters.ts'
 import { createDirectory } from './directory.ts'
 import { createEraser } from './eraser.ts'
@@ -33,6 +34,7 @@ import { operatorRoutes } from './operators/routes.ts'
 import { createPeers } from './peers.ts'
 import { playerRoutes } from './players/routes.ts'
 import { createPrincipalReader } from './principal.ts'
+import { createPublisher } from './publisher.ts'
 import { createPushReceiver } from './push.ts'
 import { createReaper } from './reap.ts'
 import { createRelay } from './relay.ts'
@@ -67,7 +69,7 @@ const dayMs = 24 * 3_600_000
 /** A core, put together and not yet listening. */
 export type Platform = {
   readonly app: Hono
-  /** Starts what the role has: the look at the replica; relay, consumers, reaper, eraser and heartbeat. */
+  /** Starts what the role has: the look at the replica; relay, consumers, reaper, eraser, heartbeat and, in the control cell, publisher. */
   start(): Promise<void>
   /** From now on `/readyz` says no, and nothing new is claimed; resolves when what was claimed is done. */
   stop(): Promise<void>
@@ -92,6 +94,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
     createReaper({ db, log, clock }),
     createEraser({ db, directory, cell, log, clock }),
     ...(replicaDatabase ? [createHeartbeat({ db, log, clock })] : []),
+    ...(follows(cell, neighbours) ? [] : [createPublisher({ db, cell, log, clock })]),
   ]
   const follower = createFollower(database)
   const subscribers = [
@@ -140,6 +143,8 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
               ...moderationRoutes,
               ...sessionRoutes,
               ...walletRoutes,
+              // What is authored in one cell is not there to be authored in another.
+              ...(follows(cell, neighbours) ? [] : contentRoutes),
             ],
       internal: internalRoutes({ cell, neighbours, database, peers, follow: follower.handle }),
       cell,

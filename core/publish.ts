@@ -1,55 +1,83 @@
 import type { ContentFault, ContentKind } from '#contract/content.ts'
-import type { Cell } from '#contract/ids.ts'
 import type { Db, Tx } from '#db/client.ts'
 import { type ContentVersionRow, findLive, insertVersion } from '#db/content.ts'
 import { listCurrencies } from '#db/wallet.ts'
-import { compileContent, readWritten, type Surroundings } from './compile-content.ts'
+import {
+  type Compiled,
+  compileContent,
+  readWritten,
+  type Surroundings,
+  sameJson,
+  writtenOf,
+} from './compile-content.ts'
 import type { NewEvent } from './write.ts'
 
+/** A document that is to be published. `document` is JSON text as it was written. */
+export type Written = { readonly kind: ContentKind; readonly document: string }
+
 /** A document that is to be published, and by whom. */
-export type Publish = {
-  readonly kind: ContentKind
-  /** JSON text as it was written. */
-  readonly document: string
+export type Publish = Written & {
   readonly author: string
   readonly note: string
   readonly rolledBackTo: number | null
 }
 
-export type Published =
-  | { readonly outcome: 'published'; readonly version: ContentVersionRow; readonly events: readonly NewEvent[] }
+/** What stands in the way of a publish. */
+export type Unpublishable =
   | { readonly outcome: 'invalid'; readonly faults: readonly ContentFault[] }
-  /** It means what is live already. */
+  /** It says what is live already. */
   | { readonly outcome: 'unchanged' }
 
+export type Published =
+  | Unpublishable
+  | { readonly outcome: 'published'; readonly version: ContentVersionRow; readonly events: readonly NewEvent[] }
+
+type Examined =
+  | Unpublishable
+  | { readonly outcome: 'ready'; readonly content: Compiled; readonly live: ContentVersionRow | undefined }
+
 /** What documents are checked against now. */
-export const surroundingsOf = async (db: Db): Promise<Surroundings> => {
-  const [flags, events] = await Promise.all([findLive(db, 'flags'), findLive(db, 'live-events')])
+const surroundingsOf = async (db: Db): Promise<Surroundings> => {
+  const [flags, events] = [await findLive(db, 'flags'), await findLive(db, 'live-events')]
   const currencies = await listCurrencies(db)
   return {
     live: {
-      flags: readWritten('flags', flags?.document ?? undefined),
-      'live-events': readWritten('live-events', events?.document ?? undefined),
+      flags: await readWritten('flags', flags && writtenOf(flags)),
+      'live-events': await readWritten('live-events', events && writtenOf(events)),
     },
     currencies: new Set(currencies.map(({ code }) => code)),
   }
 }
 
+/** Everything that is wrong with a document, were it published now. */
+export const faultsOf = async (db: Db, { kind, document }: Written): Promise<readonly ContentFault[]> => {
+  const result = await compileContent(kind, document, await surroundingsOf(db))
+  return 'faults' in result ? result.faults : []
+}
+
+/** Whether a document could be published now. Nothing is written. */
+export const examine = async (db: Db, { kind, document }: Written): Promise<Examined> => {
+  const live = await findLive(db, kind)
+  if (live && sameJson(writtenOf(live), document)) return { outcome: 'unchanged' }
+  const result = await compileContent(kind, document, await surroundingsOf(db))
+  return 'faults' in result
+    ? { outcome: 'invalid', faults: result.faults }
+    : { outcome: 'ready', content: result.content, live }
+}
+
 /**
  * The one way in which a document becomes live: checked, compiled, stored under the next number, and told to the other cells
- * and to the world by the events, which the caller emits in the same transaction. The drafts are locked, so what it is checked
- * against stays as it is.
+ * and to the world by the events, which the caller emits in the same transaction. The caller has locked the drafts, so what it
+ * is checked against stays as it is, and of two publishes at once the second one is checked against the first.
  */
 export const publish = async (
   tx: Tx,
-  { now }: { readonly cell: Cell; readonly now: Date },
+  { now }: { readonly now: Date },
   { kind, document, author, note, rolledBackTo }: Publish,
 ): Promise<Published> => {
-  const result = compileContent(kind, document, await surroundingsOf(tx))
-  if ('faults' in result) return { outcome: 'invalid', faults: result.faults }
-  const { content } = result
-  const live = await findLive(tx, kind)
-  if (live?.hash === content.hash && live.document === document) return { outcome: 'unchanged' }
+  const examined = await examine(tx, { kind, document })
+  if (examined.outcome !== 'ready') return examined
+  const { content, live } = examined
   const version: ContentVersionRow = {
     kind,
     number: (live?.number ?? 0) + 1,

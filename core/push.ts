@@ -4,8 +4,8 @@ import { deliver, type OnRefused } from '#infra/deliver.ts'
 import type { EventBus, Subscriber } from '#infra/event-bus.ts'
 import type { PushVerifier } from '#infra/push-identity.ts'
 
-/** An event is far smaller than a request body may be; base64 and the envelope add half. */
-export const pushBytesMax = 262_144
+/** Pub/Sub takes messages of ten million bytes, and a published document may be almost as large; base64 adds a third. */
+export const pushBytesMax = 16 * 1_024 * 1_024
 /** How long a push waits for what its consumer works on; then Pub/Sub sends it again, more slowly each time. */
 const holdMaxMs = 5_000
 
@@ -23,7 +23,8 @@ const envelopeSchema = z.object({
 
 export type PushReceiver = (request: {
   readonly authorization: string | undefined
-  readonly body: Uint8Array
+  /** Called once it is known that Pub/Sub sends it: nobody else has a core read that much. */
+  readonly readBody: (bytesMax: number) => Promise<Uint8Array>
 }) => Promise<void>
 
 /**
@@ -40,10 +41,10 @@ export const createPushReceiver = (options: {
   readonly signal: AbortSignal
 }): PushReceiver => {
   const { verify, subscribers, bus, onRefused, signal } = options
-  return async ({ authorization, body }) => {
+  return async ({ authorization, readBody }) => {
     const token = /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1]
     if (!token || !(await verify(token).catch(unavailable))) throw new Fault('unauthenticated')
-    const { message, subscription, deliveryAttempt } = parseEnvelope(body)
+    const { message, subscription, deliveryAttempt } = parseEnvelope(await readBody(pushBytesMax))
     const subscriber = subscribers.find(({ name }) => subscription.endsWith(`/subscriptions/${name}`))
     if (!subscriber) throw new Fault('not_found')
     const done = await deliver(subscriber, {

@@ -23,7 +23,9 @@ export type ParsedInput = { readonly params: unknown; readonly query: unknown; r
 export const parseInput = (route: Route, request: RawRequest): ParsedInput => ({
   params: parsePart(route.params, request.params, 'path'),
   query: parsePart(route.query, request.query, 'query'),
-  body: route.body && parsePart(route.body, parseJson(request.body, request.header('content-type')), 'body'),
+  body:
+    route.body &&
+    parsePart(route.body, parseJson(request.body, request.header('content-type'), route.bodyBytesMax), 'body'),
 })
 
 /** What makes two requests the same request. */

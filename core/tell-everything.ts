@@ -1,8 +1,11 @@
 import type { Cell } from '#contract/ids.ts'
 import type { Db, Tx } from '#db/client.ts'
+import { findLive, listLive } from '#db/content.ts'
 import { type CredentialRow, listCredentialsAfter, tellCredentials } from '#db/credentials.ts'
 import { listApiKeys, tellKeys } from '#db/keys.ts'
 import { listCurrencies, tellCurrencies } from '#db/wallet.ts'
+import { contentReplica } from './publish.ts'
+import { emit } from './write.ts'
 
 /** Rows that are read and told at a time. */
 const batchMax = 1_000
@@ -19,10 +22,22 @@ export const tellEverything = async (db: Db, origin: { readonly cell: Cell; read
   }
   let told = await inBatches(await listApiKeys(db), (tx, keys) => tellKeys(tx, keys, origin.now))
   told += await inBatches(await listCurrencies(db), (tx, currencies) => tellCurrencies(tx, currencies, origin))
+  told += await tellContent(db, origin)
   for (let after: CredentialRow | undefined; ; ) {
     const rows = await listCredentialsAfter(db, after, batchMax)
     told += await inBatches(rows, (tx, credentials) => tellCredentials(tx, credentials, origin))
     after = rows.at(-1)
     if (rows.length < batchMax) return told
   }
+}
+
+/** Document by document: each can be large. Answers how many are live. */
+const tellContent = async (db: Db, origin: { readonly cell: Cell; readonly now: Date }): Promise<number> => {
+  const kinds = (await listLive(db)).map(({ kind }) => kind)
+  for (const kind of kinds)
+    await db.transaction(async (tx) => {
+      const live = await findLive(tx, kind)
+      if (live) await emit(tx, { ...origin, traceparent: '' }, [contentReplica(live)])
+    })
+  return kinds.length
 }

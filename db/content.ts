@@ -14,7 +14,7 @@ export const contentDrafts = pgTable(
     /** JSON text as it was written; null while the draft is what is live. */
     draft: text('draft'),
     draftUpdatedAt: moment('draft_updated_at'),
-    /** `operator:opr_…`, or `command`. */
+    /** `operator:opr_…`, `key:key_…` for a key of a machine, or `command`. */
     draftUpdatedBy: text('draft_updated_by'),
     /** When the scheduled document is published; null where none is. The three after it go with it. */
     publishAt: moment('publish_at'),
@@ -69,6 +69,9 @@ export const contentVersions = pgTable(
 export type ContentDraftRow = typeof contentDrafts.$inferSelect
 export type ContentVersionRow = typeof contentVersions.$inferSelect
 
+/** What becomes of a draft; what is absent stays. */
+export type ContentDraftChange = Partial<Omit<ContentDraftRow, 'kind' | 'revision'>>
+
 /** What the history shows of a version: all but its texts. */
 export type ContentVersionHead = Omit<ContentVersionRow, 'document' | 'compiled'>
 
@@ -84,12 +87,11 @@ const head = {
 }
 
 /**
- * The drafts of all kinds, locked until the transaction ends, in the order of the kinds: one kind is checked against what is
+ * Locks the drafts of all kinds until the transaction ends, in the order of the kinds: one kind is checked against what is
  * live of another, so publishes of two kinds wait for each other.
  */
-export const lockDrafts = async (tx: Tx): Promise<Map<ContentKind, ContentDraftRow>> => {
-  const rows = await tx.select().from(contentDrafts).orderBy(asc(contentDrafts.kind)).for('update')
-  return new Map(rows.map((row) => [row.kind, row]))
+export const lockDrafts = async (tx: Tx): Promise<void> => {
+  await tx.select({ kind: contentDrafts.kind }).from(contentDrafts).orderBy(asc(contentDrafts.kind)).for('update')
 }
 
 /** By the primary key. Every kind has its row from the migration that brought it. */
@@ -100,11 +102,7 @@ export const findDraft = async (db: Db, kind: ContentKind): Promise<ContentDraft
 }
 
 /** Changes the row of a kind, which is locked, and answers with the revision that it reached. */
-export const updateDraft = async (
-  tx: Tx,
-  kind: ContentKind,
-  change: Partial<Omit<ContentDraftRow, 'kind' | 'revision'>>,
-): Promise<number> => {
+export const updateDraft = async (tx: Tx, kind: ContentKind, change: ContentDraftChange): Promise<number> => {
   const [row] = await tx
     .update(contentDrafts)
     .set({ ...change, revision: sql`${contentDrafts.revision} + 1` })
@@ -135,12 +133,31 @@ export const findLive = async (db: Db, kind: ContentKind): Promise<ContentVersio
   return row
 }
 
-/** What is live of each kind, without the texts, by the primary key. */
-export const listLive = (db: Db): Promise<ContentVersionHead[]> =>
-  db
-    .selectDistinctOn([contentVersions.kind], head)
+/** What is live of a kind, without the texts, by the primary key; undefined before the first publish. */
+export const findLiveHead = async (db: Db, kind: ContentKind): Promise<ContentVersionHead | undefined> => {
+  const [row] = await listVersions(db, { kind, before: undefined, limit: 1 })
+  return row
+}
+
+/**
+ * What is live of each kind, without the texts, by the kinds: a look into the primary key for each, however many were
+ * published.
+ */
+export const listLive = async (db: Db): Promise<ContentVersionHead[]> => {
+  const greatest = db
+    .select(head)
     .from(contentVersions)
-    .orderBy(asc(contentVersions.kind), desc(contentVersions.number))
+    .where(eq(contentVersions.kind, contentDrafts.kind))
+    .orderBy(desc(contentVersions.number))
+    .limit(1)
+    .as('greatest')
+  const rows = await db
+    .select({ greatest: { ...greatest._.selectedFields } })
+    .from(contentDrafts)
+    .crossJoinLateral(greatest)
+    .orderBy(asc(contentDrafts.kind))
+  return rows.map((row) => row.greatest)
+}
 
 /** By the primary key; undefined for a number that was not published. */
 export const findVersion = async (
@@ -181,11 +198,20 @@ export const insertVersion = async (tx: Tx, row: ContentVersionRow): Promise<voi
   await tx.insert(contentVersions).values(row)
 }
 
-/** What the control cell has published: kept if it is newer than what is known, and what is older goes. Told twice it changes nothing. */
+/**
+ * What the control cell has published: kept if it is newer than what is known, and what is older goes. It goes by the version,
+ * not by the number, which a control cell that came back from a backup uses again. Told twice it changes nothing; two that are
+ * told at once wait for each other, so that the newer one stays.
+ */
 export const followVersion = (db: Db, row: ContentVersionRow): Promise<void> =>
   db.transaction(async (tx) => {
-    await tx.insert(contentVersions).values(row).onConflictDoNothing()
-    await tx.execute(sql`
-      delete from content_versions v where kind = ${row.kind}
-        and number < (select max(number) from content_versions where kind = ${row.kind})`)
+    const ofKind = eq(contentVersions.kind, row.kind)
+    await tx
+      .select({ kind: contentDrafts.kind })
+      .from(contentDrafts)
+      .where(eq(contentDrafts.kind, row.kind))
+      .for('update')
+    await tx.delete(contentVersions).where(and(ofKind, lt(contentVersions.version, row.version)))
+    const [asNew] = await tx.select({ version: contentVersions.version }).from(contentVersions).where(ofKind).limit(1)
+    if (!asNew) await tx.insert(contentVersions).values(row)
   })

@@ -7,6 +7,7 @@ import { checkedFetch } from './checked-fetch.ts'
 import { contentsOf } from './contents.ts'
 import { cell, startWorld } from './harness.ts'
 import { problemOf } from './refusals.ts'
+import { makeSpareContent } from './spare-content.ts'
 import { makeSpareSessions } from './spare-sessions.ts'
 import { type Cast, requestOf, table, validCall } from './valid-call.ts'
 
@@ -16,6 +17,7 @@ let before: Record<string, string>
 beforeAll(async () => {
   const world = await startWorld()
   cast = { world, player: await world.signIn(), spares: await makeSpareSessions(world, 200) }
+  await makeSpareContent(world)
   edgeUrl = world.edgeUrl
 })
 afterAll(() => cast?.world.stop())

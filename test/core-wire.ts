@@ -63,7 +63,7 @@ const claimsSchema = z.object({ sub: playerIdSchema, sid: sessionIdSchema, epoch
 /** What an edge makes of a caller's request to a route, before it signs it. */
 export const coreCallOf = ({ route, path, headers, body }: Call): CoreCall => {
   const { authorization = '' } = headers
-  const own = ['content-type', 'idempotency-key', ...(route.access === 'player' ? [] : ['authorization'])]
+  const own = ['content-type', 'idempotency-key', 'if-match', ...(route.access === 'player' ? [] : ['authorization'])]
   return {
     method: route.method,
     path,

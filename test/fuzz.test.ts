@@ -6,6 +6,7 @@ import { spoilt, valuesOf } from './arbitraries.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { cell, type SignedIn, startWorld, type World } from './harness.ts'
 import { publishExamples } from './published.ts'
+import { makeSpareContent } from './spare-content.ts'
 import { makeSpareSessions, type SpareSessions } from './spare-sessions.ts'
 import { table, validCall } from './valid-call.ts'
 
@@ -25,6 +26,7 @@ beforeAll(async () => {
   await publishExamples(world)
   players = await Promise.all(Array.from({ length: playersCount }, () => world.signIn()))
   spares = await makeSpareSessions(world, runs)
+  await makeSpareContent(world)
 })
 afterAll(() => world?.stop())
 

@@ -4,6 +4,7 @@ import { currentPath, publishedFiles } from '#contract/write-documents.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { startWorld } from './harness.ts'
 import { problemOf } from './refusals.ts'
+import { makeSpareContent } from './spare-content.ts'
 import { makeSpareSessions } from './spare-sessions.ts'
 import { type Cast, requestOf, table, validCall, withHeaders } from './valid-call.ts'
 
@@ -21,6 +22,7 @@ let edgeUrl: string
 beforeAll(async () => {
   const world = await startWorld()
   cast = { world, player: await world.signIn(), spares: await makeSpareSessions(world, 200) }
+  await makeSpareContent(world)
   edgeUrl = world.edgeUrl
 })
 afterAll(() => cast?.world.stop())

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { checkedFetch } from './checked-fetch.ts'
 import { startWorld, type World } from './harness.ts'
 import { publishExamples } from './published.ts'
+import { makeSpareContent } from './spare-content.ts'
 import { makeSpareOperators } from './spare-operators.ts'
 import { makeSpareSessions } from './spare-sessions.ts'
 import { requestOf, table, validCall, withBody, withHeaders } from './valid-call.ts'
@@ -36,6 +37,7 @@ const callEverything = async () => {
   secret('an access token', player.accessToken)
   secret('a refresh token', player.refreshToken)
   const spares = await makeSpareSessions(world, 200)
+  await makeSpareContent(world)
   const send = async (request: Request) => (await checkedFetch(request)).text()
   for (const [name] of table) {
     const call = validCall({ world, player, spares }, name)

@@ -49,6 +49,10 @@ const mergeCells = 'test/merge-cells.test.ts'
 const liveEvents = 'test/live-events.test.ts'
 const claimOnce = 'test/guarantees/claim-once.test.ts'
 const experiments = 'test/experiments.test.ts'
+const content = 'test/content-life.test.ts'
+const contentLimits = 'test/content-limits.test.ts'
+const contentFaults = 'test/content-faults.test.ts'
+const contentCells = 'test/content-cells.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -1689,6 +1693,78 @@ export const mutants: readonly Mutant[] = [
     replace: 'sweptTo = seen < batchMax ? null : sweptTo',
     test: 'test/reap-sessions.test.ts',
     testName: 'a session is forgotten a day after',
+  },
+  {
+    name: 'content-lock',
+    file: 'core/content/lock-draft.ts',
+    find: '  await lockDrafts(tx)\n',
+    replace: '',
+    test: content,
+    testName: 'of changes that are made at once',
+  },
+  {
+    name: 'content-revision',
+    file: 'core/content/lock-draft.ts',
+    find: 'ifMatch !== row.revision',
+    replace: 'ifMatch > row.revision',
+    test: content,
+    testName: 'on top of a publish by somebody else',
+  },
+  {
+    name: 'content-version-grows',
+    file: 'core/publish.ts',
+    find: 'Math.max((live?.version ?? 0) + 1, now.getTime())',
+    replace: 'now.getTime()',
+    test: content,
+    testName: 'a document that comes after one from the future',
+  },
+  {
+    name: 'content-sticky-when-over',
+    file: 'core/check-flags.ts',
+    find: "before.state === 'draft' ||",
+    replace: '!takesShares(before) ||',
+    test: contentFaults,
+    testName: 'what decides the variants of a run',
+  },
+  {
+    name: 'content-exclusion-overlap',
+    file: 'core/check-flags.ts',
+    find: 'exclusion.to <= its.from',
+    replace: 'exclusion.from <= its.from',
+    test: contentFaults,
+    testName: 'experiments of a group',
+  },
+  {
+    name: 'content-own-members',
+    file: 'core/content-checks.ts',
+    find: 'Object.hasOwn(table, name) ? table[name] : undefined',
+    replace: 'table[name]',
+    test: contentLimits,
+    testName: 'names that every object has',
+  },
+  {
+    name: 'content-body-bound',
+    file: 'core/request.ts',
+    find: ", route.bodyBytesMax), 'body')",
+    replace: "), 'body')",
+    test: contentLimits,
+    testName: 'a document of four MiB',
+  },
+  {
+    name: 'content-follower-gate',
+    file: 'db/content.ts',
+    find: 'if (!asNew) await',
+    replace: 'await',
+    test: contentCells,
+    testName: 'a follower keeps the greatest version',
+  },
+  {
+    name: 'content-follower-by-version',
+    file: 'db/content.ts',
+    find: 'lt(contentVersions.version, row.version)',
+    replace: 'lt(contentVersions.number, row.number)',
+    test: contentCells,
+    testName: 'a follower keeps the greatest version',
   },
   {
     name: 'first-of-two',

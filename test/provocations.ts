@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { documentBytesMax } from '#contract/content.ts'
 import { parseNamedKeys } from '#contract/edge-request.ts'
 import { type ErrorCode, errors } from '#contract/errors.ts'
 import { cellSchema, newId, type PlayerId } from '#contract/ids.ts'
@@ -76,7 +77,9 @@ export const byCode: { readonly [Code in ErrorCode]?: Provocation } = {
   invalid_request: spoilt((call) =>
     call.route.body ? withBody(call, '{"noSuchMember":1}') : { ...call, path: call.route.path.replace(/\{\w+\}/, '!') },
   ),
-  body_too_large: spoilt((call) => withBody(call, JSON.stringify({ text: 'x'.repeat(65_536) }))),
+  body_too_large: spoilt((call) =>
+    withBody(call, JSON.stringify({ text: 'x'.repeat(call.route.bodyBytesMax ?? 65_536) })),
+  ),
   unsupported_media_type: spoilt((call) => withHeaders(call, { 'content-type': 'text/plain' })),
   headers_too_large: spoilt((call) => withHeaders(call, { 'perigee-consistency': 'x'.repeat(8_192) })),
   idempotency_key_missing: spoilt((call) => withHeaders(call, { 'idempotency-key': undefined })),
@@ -85,7 +88,9 @@ export const byCode: { readonly [Code in ErrorCode]?: Provocation } = {
     await send(stage.world.edgeUrl, call)
     if (call.route.body) return send(stage.world.edgeUrl, withBody(call, `${call.body} `))
     // What takes no body is told apart by what it is done to.
-    const other = validCall(stage, call.name, { params: { playerId: stage.spares.next().playerId } })
+    const isContent = call.route.params !== undefined && 'kind' in call.route.params.shape
+    const params = isContent ? { kind: 'flags' } : { playerId: stage.spares.next().playerId }
+    const other = validCall(stage, call.name, { params })
     return send(stage.world.edgeUrl, { ...call, path: other.path })
   },
   idempotency_in_flight: (stage, call) => stage.whileKeyIsTaken(call, () => send(stage.world.edgeUrl, call)),
@@ -126,6 +131,8 @@ export const byCode: { readonly [Code in ErrorCode]?: Provocation } = {
     return send(stage.world.edgeUrl, call)
   },
   misdirected: (stage, call) => send(stage.edges.silent, misdirecting(call)),
+  precondition_required: spoilt((call) => withHeaders(call, { 'if-match': undefined })),
+  precondition_failed: spoilt((call) => withHeaders(call, { 'if-match': '"999999999"' })),
 }
 
 const misdirecting = (call: Call) => withHeaders(call, { 'x-request-id': `misdirect-${randomUUID()}` })
@@ -180,8 +187,64 @@ const withOther = (harm: (sql: Stage['world']['sql'], playerId: PlayerId) => Pro
     return { body: { refreshToken } }
   })
 
+/** Times that content is put into a state; what is provoked beside it may have changed it before the call arrives. */
+const stagingsMax = 20
+
+/** The call, with content as a statement leaves it. */
+const withContent =
+  (
+    code: ErrorCode,
+    change: (sql: Stage['world']['sql']) => PromiseLike<unknown>,
+    over: (sql: Stage['world']['sql']) => Promise<Parameters<typeof validCall>[2]> = async () => ({}),
+  ): Provocation =>
+  async (stage, call) => {
+    const { sql, edgeUrl } = stage.world
+    for (let staging = 1; ; staging++) {
+      await change(sql)
+      const response = await send(edgeUrl, validCall(stage, call.name, await over(sql)))
+      if (response.status === errors[code].status || staging === stagingsMax) return response
+    }
+  }
+
+const clearSchedule = (sql: Stage['world']['sql']) =>
+  sql`update content_drafts set publish_at = null, scheduled = null, scheduled_by = null, scheduled_note = null`
+
+const draftOfFlags = async (sql: Stage['world']['sql'], draft: string | null) => {
+  await clearSchedule(sql)
+  await sql`update content_drafts set draft = ${draft} where kind = 'flags'`
+}
+
+const contentProvocations: Readonly<Record<string, Provocation>> = {
+  'patchDraft content_invalid': withContent('content_invalid', (sql) =>
+    draftOfFlags(sql, JSON.stringify({ fill: 'x'.repeat(documentBytesMax - 20) })),
+  ),
+  'publishContent content_invalid': withContent('content_invalid', (sql) => draftOfFlags(sql, '{"x":1}')),
+  'publishContent nothing_to_publish': withContent('nothing_to_publish', (sql) => draftOfFlags(sql, null)),
+  'publishContent publish_scheduled': withContent(
+    'publish_scheduled',
+    (sql) => sql`update content_drafts set publish_at = now() + interval '1 day', scheduled = '{}',
+      scheduled_by = 'command', scheduled_note = 'test' where kind = 'flags'`,
+  ),
+  'cancelPublish not_found': withContent('not_found', clearSchedule),
+  'rollBackContent not_found': instead(() => ({ params: { kind: 'flags' }, body: { number: 999_999, note: 'test' } })),
+  'rollBackContent content_invalid': withContent(
+    'content_invalid',
+    (sql) => sql`update content_versions set document = '{"x":1}' where kind = 'flags' and number = 1`,
+  ),
+  'rollBackContent nothing_to_publish': withContent(
+    'nothing_to_publish',
+    async () => {},
+    async (sql) => {
+      const [row] = await sql`select max(number) as number from content_versions where kind = 'flags'`
+      return { params: { kind: 'flags' }, body: { number: row?.number, note: 'test' } }
+    },
+  ),
+  'getVersion not_found': instead(() => ({ params: { kind: 'flags', number: '999999' } })),
+}
+
 /** What a code takes on one route; goes before `byCode`. */
 export const byRoute: Readonly<Record<string, Provocation>> = {
+  ...contentProvocations,
   'signInWithDevice not_found': instead(() => ({ body: { deviceId: randomUUID(), create: false } })),
   'signInWithEmail credential_invalid': instead(() => ({ body: { ...addressOf(randomUUID()), create: false } })),
   'signInWithEmail password_weak': spoilt((call) => withMembers(call, { password: 'password12345' })),

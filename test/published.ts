@@ -15,7 +15,7 @@ export const publishDocument = (
     const now = new Date(clock())
     const published = await publish(
       tx,
-      { cell, now },
+      { now },
       { kind, document: JSON.stringify(document), author: 'command', note: 'test', rolledBackTo: null },
     )
     if (published.outcome !== 'published') throw new Error(JSON.stringify(published))

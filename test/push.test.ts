@@ -282,6 +282,8 @@ test('an envelope above the bound is 413, with its length stated or in chunks, a
   const tooLong = JSON.stringify({ ...envelope, padding: 'x'.repeat(pushBytesMax) })
   expect(await push(tooLong, token)).toBe(413)
   expect(await push(chunked(tooLong), token)).toBe(413)
+  // Nobody else has a core read that much.
+  expect(await push(tooLong, undefined)).toBe(401)
   expect(await versionOf(tag)).toBe(null)
   expect(await push(chunked(JSON.stringify(envelope)), token)).toBe(204)
   expect(await versionOf(tag)).toBe(7)

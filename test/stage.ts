@@ -10,6 +10,7 @@ import { publishClosedEvents } from './closed-events.ts'
 import { isDocument, passDocument, startExtraEdge, startStandIn } from './extra-edge.ts'
 import { cell, startWorld } from './harness.ts'
 import { publishExamples } from './published.ts'
+import { makeSpareContent } from './spare-content.ts'
 import { makeSpareSessions, type SpareSessions } from './spare-sessions.ts'
 import { type Call, type Cast, callerOf } from './valid-call.ts'
 
@@ -44,6 +45,7 @@ export const startStage = async (): Promise<Stage> => {
   await publishExamples(world)
   const player = await world.signIn()
   const spares = await makeSpareSessions(world, sparesCount)
+  await makeSpareContent(world)
   const silentCore = await startStandIn((request, response) => {
     if (isDocument(request)) return void passDocument(world, request, response)
     const requestId = String(request.headers['x-request-id'])

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { fill, type Route } from '#contract/route.ts'
 import { routes } from '#contract/routes.ts'
 import type { SignedIn, World } from './harness.ts'
+import { contentExamples } from './spare-content.ts'
 import type { SpareOperator } from './spare-operators.ts'
 import { type SpareSessions, sparePassword } from './spare-sessions.ts'
 
@@ -74,6 +75,7 @@ const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
   mergeAccounts: (cast) => ({ body: { refreshToken: sparesOf(cast).next().refreshToken } }),
   createOperatorSession: (cast) => ({ body: credentialOf(sparesOf(cast).nextOperator()) }),
   endOperatorSession: (cast) => ({ accessToken: sparesOf(cast).nextOperator().key }),
+  ...contentExamples,
   getDocsFile: () => ({ params: { file: 'swagger-ui.css' } }),
   getErrorPage: () => ({ params: { file: 'not_found.md' } }),
 }
@@ -117,6 +119,7 @@ export const validCall = (cast: Cast, name: string, over: Example = {}): Call =>
     headers: {
       ...credentialsOf(cast, route, example.accessToken),
       ...(writes ? { 'idempotency-key': randomUUID() } : {}),
+      ...(route.precondition ? { 'if-match': '*' } : {}),
       ...(route.body ? { 'content-type': 'application/json' } : {}),
     },
     body: example.body === undefined ? undefined : JSON.stringify(example.body),

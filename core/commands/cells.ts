@@ -4,7 +4,7 @@ import { openDatabase } from '#db/client.ts'
 
 const usage = `Cells of a deployment. Needs CELL, DATABASE_URL and MASTER_KEYS of the control cell in the environment.
 
-  cells replicate     tells the other cells every key, currency and credential, for one that was added later`
+  cells replicate     tells the other cells every key, currency, document and credential, for one that was added later`
 
 const [action] = process.argv.slice(2)
 

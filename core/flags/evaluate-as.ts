@@ -7,10 +7,9 @@ import { prepareFlags } from '#contract/evaluate/flags.ts'
 import type { evaluateAs as route } from '#contract/flags.ts'
 import { Fault, inputErrorsMax } from '#contract/problem.ts'
 import type { AnswerOf, InputOf } from '#contract/route.ts'
-import { compileContent } from '#core/compile-content.ts'
 import type { Context } from '#core/context.ts'
 import type { Live, LiveContent } from '#core/live-content.ts'
-import { surroundingsOf } from '#core/publish.ts'
+import { examine } from '#core/publish.ts'
 import type { Db } from '#db/client.ts'
 import { findDraft } from '#db/content.ts'
 
@@ -71,11 +70,12 @@ const draftOf = async (
 ): Promise<{ readonly keys: readonly string[]; readonly evaluator: Evaluator } | undefined> => {
   const { draft } = await findDraft(db, 'flags')
   if (draft === null) return undefined
-  const result = compileContent('flags', draft, await surroundingsOf(db))
-  if ('faults' in result) {
-    const { faults } = result
+  const examined = await examine(db, { kind: 'flags', document: draft })
+  if (examined.outcome === 'unchanged') return undefined
+  if (examined.outcome === 'invalid') {
+    const { faults } = examined
     throw new Fault('content_invalid', { extras: { faults: faults.slice(0, listedMax), faultsTotal: faults.length } })
   }
-  const flags = prepareFlags(readCompiled<'flags'>(result.content.compiled))
+  const flags = prepareFlags(readCompiled<'flags'>(examined.content.compiled))
   return { keys: flags.keys, evaluator: createEvaluator(flags, calendar) }
 }
