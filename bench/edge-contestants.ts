@@ -1,4 +1,4 @@
-import { type EdgeScenario, type EdgeScenarioName, edgeScenarios } from './edge-scenarios.ts'
+import { type EdgeScenario, edgeScenarios, type ReadScenarioName } from './edge-scenarios.ts'
 import { inParallel } from './edge-sessions.ts'
 import type { EdgeStage, ServedWorker } from './edge-stage.ts'
 import { contestants } from './edge-targets.ts'
@@ -29,7 +29,7 @@ export const readShared = async (stage: EdgeStage): Promise<SharedAnswer> => {
 /** Our Worker and the bare one under the same requests, byte for byte. */
 export const edgeContestants = async (
   stage: EdgeStage,
-  name: EdgeScenarioName,
+  name: ReadScenarioName,
   { bare, shared }: { readonly bare: ServedWorker; readonly shared: SharedAnswer },
 ): Promise<Contestant[]> => {
   const scenario = edgeScenarios[name]
@@ -92,7 +92,7 @@ export const readsOf = (stage: EdgeStage, scenario: EdgeScenario, shared: Shared
 }
 
 /** Has the tier filled that is to answer. @throws Error when another one answers all the same */
-const preparer = (stage: EdgeStage, name: EdgeScenarioName, url: string): (() => Promise<void>) => {
+const preparer = (stage: EdgeStage, name: ReadScenarioName, url: string): (() => Promise<void>) => {
   const { tier, players, sessions } = edgeScenarios[name]
   let filled = false
   return async () => {

@@ -1,5 +1,5 @@
 /** What reads of a profile cost by the tier that answers them, the nearest first. */
-export const edgeScenarioNames = [
+export const readScenarioNames = [
   'memory-public',
   'memory-session',
   'memory-sessions',
@@ -10,7 +10,17 @@ export const edgeScenarioNames = [
   'upstash',
   'miss',
 ] as const
+export type ReadScenarioName = (typeof readScenarioNames)[number]
+
+/** One flag of a thousand, and all of them: none of twenty rules of each is for whoever asks. */
+export const evaluationScenarioNames = ['evaluate-flag', 'evaluate-flags'] as const
+export type EvaluationScenarioName = (typeof evaluationScenarioNames)[number]
+
+export const edgeScenarioNames = [...readScenarioNames, ...evaluationScenarioNames] as const
 export type EdgeScenarioName = (typeof edgeScenarioNames)[number]
+
+export const isEvaluation = (name: EdgeScenarioName): name is EvaluationScenarioName =>
+  evaluationScenarioNames.some((known) => known === name)
 
 /** The Worker as it is deployed, or one in which a single tier answers; `steady-memory` asks nobody whether it still holds. */
 export type EdgeWorker = 'main' | 'steady-memory' | Tier
@@ -36,7 +46,7 @@ const sessions = 1_000
 /** All that there are: in a phase hardly one is read twice. */
 const all = 10_000
 
-export const edgeScenarios: Readonly<Record<EdgeScenarioName, EdgeScenario>> = {
+export const edgeScenarios: Readonly<Record<ReadScenarioName, EdgeScenario>> = {
   'memory-public': { worker: 'memory', tier: 'memory', players: 1, sessions: 0 },
   'memory-session': { worker: 'main', tier: 'memory', players: 1, sessions: 1 },
   'memory-sessions': { worker: 'main', tier: 'memory', players: 1, sessions },

@@ -9,6 +9,7 @@ import type { Address } from './connection.ts'
 import { createEdgeCounters } from './edge-counters.ts'
 import type { EdgeWorker } from './edge-scenarios.ts'
 import { createSessions, type Sessions } from './edge-sessions.ts'
+import { publishEvaluated } from './evaluated-flags.ts'
 import type { Counters } from './measure.ts'
 import type { Stage } from './stage.ts'
 import { startUpstashProcess } from './upstash.ts'
@@ -30,9 +31,10 @@ export type EdgeStage = {
   worker(name: EdgeWorker): Promise<ServedWorker>
   /** The Worker as it is deployed, in another workerd with an inspector. */
   startProfiled(): Promise<ProfiledWorker>
-  /** A Worker that gives one answer, `body` and `headers` as JSON, to every read of a profile. */
+  /** A Worker that gives one answer, `body` and `headers` as JSON, to every read of a profile and every evaluation. */
   startBare(answer: string): Promise<ServedWorker>
   readonly sessions: Sessions
+  readonly publishableKey: string
   readonly counters: Counters
   /** What a Worker asks. */
   readonly behindPids: readonly number[]
@@ -49,7 +51,8 @@ export const startEdgeStage = async (
   report: (step: string) => void,
 ): Promise<EdgeStage> => {
   const { folder, credentials, edge } = stage
-  report("Upstash's stand-in and the core start")
+  report("flags are published; Upstash's stand-in and the core start")
+  await publishEvaluated(stage.databaseUrl)
   const upstash = await startUpstashProcess(folder, cleanup)
   // It gets no Upstash: whatever is counted there, an edge has asked.
   const core = await stage.startCore('core', {})
@@ -94,6 +97,7 @@ export const startEdgeStage = async (
     startProfiled,
     startBare: (answer) => start('bare', { vars: { ANSWER: answer } }),
     sessions: createSessions(main.url, edge.publishableKey),
+    publishableKey: edge.publishableKey,
     counters: createEdgeCounters(upstash, core.logFile),
     behindPids: [...upstash.pids, core.pid, stage.postgresPid],
     upstashKeptIn: upstash.keptIn,

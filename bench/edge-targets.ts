@@ -10,6 +10,8 @@ const throughputShareMin = 0.7
 const throughputShareGoal = 0.8
 const latencyFactorMax = 1.5
 const wideFactorMax = 1.1
+const allFlagsMicrosecondsMax = 2_000
+const oneFlagShareMin = 0.6
 /** Keys are fetched anew in the middle of a phase, once in some seconds; and what is under way when it ends. */
 const countTolerance = 0.01
 
@@ -61,6 +63,18 @@ export const judgeEdge = (rows: readonly Row[]): Verdict[] => {
       other: closed('memory-narrow', perigee)?.cpu.server,
       tell: (a, b) => `${a.toFixed(0)} us and ${b.toFixed(0)} us, ${(a / b).toFixed(2)} x`,
       met: (a, b) => a < wideFactorMax * b,
+    }),
+    verdict(`CPU of evaluating a thousand flags of twenty rules is below ${allFlagsMicrosecondsMax} us`, {
+      own: closed('evaluate-flags', perigee)?.cpu.server,
+      other: closed('evaluate-flags', bare)?.cpu.server,
+      tell: (a, b) => `${a.toFixed(0)} us, of which the bare Worker takes ${b.toFixed(0)} us`,
+      met: (a) => a < allFlagsMicrosecondsMax,
+    }),
+    verdict(`evaluations of one flag are at least ${oneFlagShareMin} of the bare Worker's requests a second`, {
+      own: closed('evaluate-flag', perigee)?.requestsPerSecond,
+      other: closed('evaluate-flag', bare)?.requestsPerSecond,
+      tell: (a, b) => `${a.toFixed(0)}/s and ${b.toFixed(0)}/s, ${(a / b).toFixed(2)}`,
+      met: (a, b) => a >= oneFlagShareMin * b,
     }),
     countVerdict('a hit in Upstash is one request to it, and none to the core', closed('upstash', perigee), {
       upstashRequests: 1,

@@ -1,6 +1,7 @@
 import type { Cleanup } from './cleanup.ts'
 import { edgeContestants, readShared, readsOf, type SharedAnswer } from './edge-contestants.ts'
-import { edgeScenarios } from './edge-scenarios.ts'
+import { evaluationContestants, evaluationsOf } from './edge-evaluations.ts'
+import { type EdgeScenarioName, edgeScenarios, isEvaluation } from './edge-scenarios.ts'
 import { type EdgeStage, startEdgeStage } from './edge-stage.ts'
 import { contestants, judgeEdge } from './edge-targets.ts'
 import { runLoad } from './load.ts'
@@ -42,12 +43,16 @@ export const runEdgeSuite = async (
   for (const scenario of options.scenarios)
     sections.push({
       scenario,
-      contestants: await edgeContestants(edge, scenario, { bare, shared }),
+      contestants: isEvaluation(scenario)
+        ? await evaluationContestants(edge, scenario)
+        : await edgeContestants(edge, scenario, { bare, shared }),
       rateOf: contestants.perigee,
     })
   const machine = await readMachine(stage.serverUrl)
   const rows = await runRounds(sections, { ...options, report })
-  const profile = options.profile ? await profileMemoryHit(edge, shared, options.seconds) : undefined
+  const profile = options.profile
+    ? await profileScenario(edge, profiledOf(options.scenarios), { shared, seconds: options.seconds })
+    : undefined
   return {
     suite: options.suite,
     machine,
@@ -65,13 +70,24 @@ const profiledConnections = 32
 /** More than one thread of workerd answers in a second. */
 const requestsPerSecondMax = 20_000
 
-/** A hit in memory with a verified session, once it is as warm as it gets. */
-const profileMemoryHit = async (stage: EdgeStage, shared: SharedAnswer, seconds: number): Promise<NamedProfile> => {
-  const scenario = 'memory-session'
+/** A hit in memory with a verified session, unless an evaluation is all that was measured. */
+const profiledOf = (scenarios: readonly EdgeScenarioName[]): EdgeScenarioName => {
+  const [first] = scenarios
+  return first !== undefined && isEvaluation(first) ? first : 'memory-session'
+}
+
+/** A path once it is as warm as it gets. */
+const profileScenario = async (
+  stage: EdgeStage,
+  scenario: EdgeScenarioName,
+  { shared, seconds }: { readonly shared: SharedAnswer; readonly seconds: number },
+): Promise<NamedProfile> => {
   const worker = await stage.startProfiled()
-  const reads = readsOf(stage, edgeScenarios[scenario], shared)
+  const source = isEvaluation(scenario)
+    ? evaluationsOf(stage, scenario)
+    : readsOf(stage, edgeScenarios[scenario], shared)
   const load = async () => {
-    const requests = await reads.build(requestsPerSecondMax * seconds, seconds * 1_000)
+    const requests = await source.build(requestsPerSecondMax * seconds, seconds * 1_000)
     await runLoad({ address: worker.address, connections: profiledConnections, seconds, requests })
   }
   await load()

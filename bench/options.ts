@@ -46,7 +46,7 @@ export const usage = `npm run bench -- core|edge [options]
   --output FOLDER         for results.json, results.md and results.svg
 
 edge alone:
-  --profile               of a hit in memory, into memory-session.cpuprofile and results.md
+  --profile               of a hit in memory, or of the evaluation where that is the first of --only, into a .cpuprofile and results.md
 
 core alone:
   --peer-nakama URL       measures a running Nakama in alternation

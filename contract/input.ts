@@ -40,9 +40,11 @@ export const parseJson = (body: Uint8Array, contentType: string | undefined, byt
   }
 }
 
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
+
 const decode = (body: Uint8Array) => {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(body)
+    return decoder.decode(body)
   } catch {
     throw new Fault('malformed_json', { detail: 'the body is not UTF-8' })
   }

@@ -3,13 +3,15 @@ import { Fault } from '#contract/problem.ts'
 import type { Access } from '#contract/route.ts'
 import type { RouteTable } from '#contract/routes.ts'
 import type { Log } from '#infra/log.ts'
-import type { VersionedStore } from '#infra/upstash.ts'
+import type { LastingTexts, VersionedStore } from '#infra/upstash.ts'
 import type { Answer } from './answer.ts'
 import { composeCached } from './cache/compose.ts'
 import type { MemoryTier } from './cache/memory-tier.ts'
 import { type Callers, createCallers } from './caller.ts'
 import { createCells } from './cells.ts'
 import { createConsistency } from './consistency.ts'
+import { createContent } from './content.ts'
+import { createContentBodies } from './content-body.ts'
 import { createAskCore } from './core.ts'
 import { answerPreflight, isPreflight, setCors } from './cors.ts'
 import type { DataCentre } from './data-centre.ts'
@@ -18,8 +20,10 @@ import type { Environment } from './environment.ts'
 import { checkHeaders, createExchange, type Exchange, type Routed } from './exchange.ts'
 import { createForward } from './forward.ts'
 import { createHmac } from './hmac.ts'
+import { createLastGood } from './last-good.ts'
 import { createLimits } from './limit.ts'
 import { createAnswerLocal } from './local.ts'
+import { ofrepFaultAnswer } from './ofrep-fault.ts'
 import { problemAnswer } from './problem.ts'
 import { createRequestLog } from './request-log.ts'
 import { createRequireUnrevoked } from './revocation.ts'
@@ -29,7 +33,7 @@ import { type Asked, type AskedRoute, createTable } from './table.ts'
 export type EdgeOptions = {
   readonly routes: RouteTable
   readonly environment: Environment
-  readonly store: VersionedStore
+  readonly store: VersionedStore & LastingTexts
   readonly memory: MemoryTier
   readonly dataCentre: DataCentre
   readonly log: Log
@@ -50,7 +54,16 @@ export const createEdge = (options: EdgeOptions): Edge => {
   const hmac = createHmac(environment.edgeKeys)
   const cells = createCells(environment.cells, environment.controlCell)
   const askCore = createAskCore({ cells, hmac })
-  const documents = createDocuments({ askCore, cells, dataCentre: options.dataCentre })
+  const { dataCentre } = options
+  const lastGood = createLastGood({ texts: options.store, dataCentre, clock: Date.now })
+  const documents = createDocuments({ askCore, cells, dataCentre, lastGood })
+  const bodies = createContentBodies({ askCore, cells, dataCentre, lastGood, clock: Date.now })
+  const content = createContent({
+    readPointers: (exchange) => documents.get('content', exchange),
+    readBody: bodies.get,
+    log,
+    clock: Date.now,
+  })
   const callers = createCallers({
     documents,
     verifySession: createVerifySession({ documents, cells, issuer: environment.issuer }),
@@ -59,7 +72,7 @@ export const createEdge = (options: EdgeOptions): Edge => {
   const consistency = createConsistency(hmac)
   const forward = createForward({ cells, askCore, consistency, log })
   const answerCached = composeCached({ ...options, keysMax: environment.upstash.keysMax, askCore, cells, consistency })
-  const answerLocal = createAnswerLocal({ documents, cells, assets: environment.assets })
+  const answerLocal = createAnswerLocal({ documents, cells, content, assets: environment.assets })
 
   const deliver = (exchange: Routed): Promise<Answer> => {
     const { delivery } = exchange.route
@@ -101,7 +114,7 @@ export const createEdge = (options: EdgeOptions): Edge => {
       const { requestId } = exchange
       if (!(error instanceof Fault) || error.status >= 500)
         log.error('a request failed', error, { requestId, route: nameOf(asked) })
-      return problemAnswer(error, exchange)
+      return faultAnswer(error, exchange, asked)
     }
   }
 
@@ -134,6 +147,12 @@ const nameOf = (asked: Asked): string => {
       return 'none'
   }
 }
+
+/** Any failure, in the form in which its route says no. */
+const faultAnswer = (error: unknown, exchange: Exchange, asked: Asked): Answer =>
+  asked.kind === 'route' && asked.route.errorFormat === 'ofrep'
+    ? ofrepFaultAnswer(error, exchange, asked)
+    : problemAnswer(error, exchange)
 
 /** What no route takes: another path, or a path of ours with another method. @throws Fault `not_found` */
 const answerOther = async (callers: Callers, exchange: Exchange, asked: Asked): Promise<Answer> => {

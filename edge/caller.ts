@@ -4,6 +4,7 @@ import { Fault } from '#contract/problem.ts'
 import type { Access } from '#contract/route.ts'
 import type { Document, Documents } from './document.ts'
 import type { Exchange } from './exchange.ts'
+import { sha256 } from './hash.ts'
 import type { RequireUnrevoked } from './revocation.ts'
 import { bearerOf, type VerifySession } from './session.ts'
 
@@ -97,8 +98,3 @@ export const createCallers = ({
 /** A publishable key that came as a bearer, as OpenFeature's providers may send it; undefined for anything else. */
 const keyOf = (authorization: string): string | undefined =>
   /^Bearer (pk_[\x21-\x7e]{1,253})$/i.exec(authorization)?.[1]
-
-const sha256 = async (text: string): Promise<string> => {
-  const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
-}

@@ -33,10 +33,12 @@ export const createCells = (cells: ReadonlyMap<Cell, CellAddress>, control: Cell
     if (!cell) throw new Fault('not_found')
     return cell
   }
-  const nearest: Cells['nearest'] = ({ request }) => {
-    const continent = String(request.cf?.continent ?? '')
-    return [...cells].find(([, { near }]) => near.includes(continent))?.[0] ?? control
-  }
+  const byContinent = new Map<unknown, Cell>()
+  for (const [cell, { near }] of cells)
+    for (const continent of near) if (!byContinent.has(continent)) byContinent.set(continent, cell)
+  // Where there is but one cell the look out of the language, into what the platform knows, is spared.
+  const nearest: Cells['nearest'] = ({ request }) =>
+    cells.size === 1 ? control : (byContinent.get(request.cf?.continent) ?? control)
   return {
     besides: (cell) => (cell === control ? [...cells.keys()].find((other) => other !== cell) : control),
     names: [...cells.keys()],

@@ -11,6 +11,7 @@ const exposed = [
   'ETag',
   'Idempotency-Replayed',
   'Perigee-Consistency',
+  'Perigee-Flags',
   'Retry-After',
   'Server-Timing',
   'X-Request-Id',

@@ -12,7 +12,8 @@ export type Kept = { readonly text: string; readonly at: number }
 
 /** What all isolates of a data centre share: texts by name. Both methods reject when it fails, or is too slow. */
 export type DataCentre = {
-  read(name: string): Promise<Kept | undefined>
+  /** `maxMs` for what is so large that it takes its time. */
+  read(name: string, maxMs?: number): Promise<Kept | undefined>
   /** Keeps a text for `keptMs`. Whoever comes last wins, so a reader must be able to tell old from new. */
   write(name: string, kept: Kept, keptMs: number): Promise<void>
 }
@@ -40,7 +41,7 @@ export const createDataCentre = (options: {
     return { text: await response.text(), at: Number(response.headers.get(atHeader)) }
   }
   return {
-    read: (name) => reads.run(() => withTimeLimit(read(name), readMaxMs, () => late(readMaxMs))),
+    read: (name, maxMs = readMaxMs) => reads.run(() => withTimeLimit(read(name), maxMs, () => late(maxMs))),
     write: (name, { text, at }, keptMs) => {
       const headers = { 'cache-control': `max-age=${Math.ceil(keptMs / 1_000)}`, [atHeader]: String(at) }
       const put = () => cache.put(urlOf(name), new Response(text, { headers }))

@@ -14,8 +14,10 @@ import type { DocumentName } from '#contract/route.ts'
 import type { Cells } from './cells.ts'
 import type { AskCore } from './core.ts'
 import type { DataCentre } from './data-centre.ts'
+import { createFetchDocument, fetchBudgetMs } from './document-fetch.ts'
 import type { Exchange } from './exchange.ts'
 import { createFlights } from './flights.ts'
+import type { LastGood } from './last-good.ts'
 
 /** The documents that the cores publish, parsed, and the text of each. */
 export type Documents = {
@@ -25,7 +27,12 @@ export type Documents = {
   getNewer<Name extends DocumentName>(name: Name, exchange: Exchange, cell: Cell): Promise<Document<Name>>
 }
 
-export type Document<Name extends DocumentName> = { readonly value: ValueOf[Name]; readonly text: string }
+export type Document<Name extends DocumentName> = {
+  readonly value: ValueOf[Name]
+  readonly text: string
+  /** When a core was asked for it, ms since 1970; long ago where nobody knows. */
+  readonly fetchedAt: number
+}
 
 type ValueOf = { jwks: Jwks; clients: Clients; revocations: Revocations; content: ContentPointers }
 
@@ -53,38 +60,57 @@ const lives: Record<DocumentName, { readonly freshMs: number; readonly waitMs: n
 const keptMs = 86_400_000
 /** After a fetch that failed nobody tries again for this long, as long as there is a document to go on with. */
 const retryMs = 1_000
-const fetchBudgetMs = 2_000
-/** Who joins another's load waits for data centre and core. */
-const waitMaxMs = 2 * fetchBudgetMs
+/** Who joins another's load waits for data centre, two cores and the last tier. */
+const waitMaxMs = 3 * fetchBudgetMs
 
-type Held<Name extends DocumentName> = Document<Name> & { readonly fetchedAt: number }
+/** Of a text from the last tier, and of whatever is held: older than anything that a core was asked for. */
+const longAgo = 1
 
-/** Which document: its name, and whose it is. */
-type Source<Name extends DocumentName> = { readonly name: Name; readonly cell: Cell; readonly key: string }
+/** Which document: its name, and the cells that have it, in the order in which they are asked. */
+type Source<Name extends DocumentName> = {
+  readonly name: Name
+  readonly cells: readonly Cell[]
+  readonly key: string
+}
+
+/** What each cell says for itself; all else is the same in all of them. */
+const isOfEachCell = (name: DocumentName): boolean => name === 'jwks' || name === 'revocations'
 
 /**
- * Documents of this isolate: memory, then the data centre's cache, then a core. The last good one serves for as long as no
- * newer one can be had.
+ * What is kept in the last tier. Not the keys that tokens are verified with: whoever writes there could forge sessions. Nor what
+ * was revoked: an old list would let those in who were banned since, and a token that it knows nothing of counts anyway.
+ */
+const outlivesCores = (name: DocumentName): boolean => name === 'clients' || name === 'content'
+
+/**
+ * Documents of this isolate: memory, then the data centre's cache, then a core, then what was kept for when all of these are
+ * gone. The last good one serves for as long as no newer one can be had.
  */
 export const createDocuments = ({
   askCore,
   cells,
   dataCentre,
+  lastGood,
 }: {
   readonly askCore: AskCore
   readonly cells: Cells
   readonly dataCentre: DataCentre
+  readonly lastGood: LastGood
 }): Documents => {
-  const held = new Map<string, Held<DocumentName>>()
+  const held = new Map<string, Document<DocumentName>>()
   const failedAt = new Map<string, number>()
-  const loads = createFlights<Held<DocumentName>>({ maxMs: waitMaxMs, onLate: () => new Fault('deadline_exceeded') })
+  const fetchText = createFetchDocument(askCore)
+  const loads = createFlights<Document<DocumentName>>({
+    maxMs: waitMaxMs,
+    onLate: () => new Fault('deadline_exceeded'),
+  })
 
   /** Under the key of a document there are documents of its name alone. */
-  const heldOf = <Name extends DocumentName>({ key }: Source<Name>) => held.get(key) as Held<Name> | undefined
+  const heldOf = <Name extends DocumentName>({ key }: Source<Name>) => held.get(key) as Document<Name> | undefined
 
-  const load = async <Name extends DocumentName>(source: Source<Name>, exchange: Exchange): Promise<Held<Name>> => {
+  const load = async <Name extends DocumentName>(source: Source<Name>, exchange: Exchange): Promise<Document<Name>> => {
     const { name, key } = source
-    const hold = (document: Held<Name>) => {
+    const hold = (document: Document<Name>) => {
       held.set(key, document)
       return document
     }
@@ -92,23 +118,49 @@ export const createDocuments = ({
     if (kept && kept.fetchedAt + lives[name].freshMs > Date.now()) return hold(kept)
     try {
       const askedAt = Date.now()
-      const text = await fetchDocument(askCore, exchange, source)
+      const text = await fetchText(source, exchange)
+      const document = parse(name, text, askedAt)
+      // What cannot be read is kept by nobody.
       exchange.defer(dataCentre.write(key, { text, at: askedAt }, keptMs).catch(() => {}))
-      return hold(parse(name, text, askedAt))
+      if (outlivesCores(name)) exchange.defer(lastGood.keep(key, text))
+      return hold(document)
     } catch (error) {
+      const failedBefore = Date.now() - (failedAt.get(key) ?? 0) < retryMs
       failedAt.set(key, Date.now())
-      if (kept && (heldOf(source)?.fetchedAt ?? 0) < kept.fetchedAt) return hold(kept)
+      const known = heldOf(source)
+      if (kept && (known?.fetchedAt ?? 0) < kept.fetchedAt) return hold(kept)
+      const recalled = known || failedBefore || !outlivesCores(name) ? undefined : await recall(source, exchange)
+      if (recalled) return hold(recalled)
       throw error
     }
   }
 
-  const refresh = async <Name extends DocumentName>(source: Source<Name>, exchange: Exchange): Promise<Held<Name>> => {
+  /** What was kept for when there is nothing else; it stands in the data centre from then on, so that others need not ask. */
+  const recall = async <Name extends DocumentName>(
+    { name, key }: Source<Name>,
+    exchange: Exchange,
+  ): Promise<Document<Name> | undefined> => {
+    const text = await lastGood.recall(key)
+    if (text === undefined) return undefined
+    try {
+      const document = parse(name, text, longAgo)
+      exchange.defer(dataCentre.write(key, { text, at: longAgo }, keptMs).catch(() => {}))
+      return document
+    } catch {
+      return undefined
+    }
+  }
+
+  const refresh = async <Name extends DocumentName>(
+    source: Source<Name>,
+    exchange: Exchange,
+  ): Promise<Document<Name>> => {
     const { result } = loads.share(source.key, {
       demand: { floor: 0, since: 0 },
       load: () => load(source, exchange),
       keepAlive: (work) => exchange.defer(work.catch(() => {})),
     })
-    return (await result) as Held<Name>
+    return (await result) as Document<Name>
   }
 
   const getWithin = async <Name extends DocumentName>(
@@ -127,46 +179,28 @@ export const createDocuments = ({
     return age < acceptMs || failedForMs < lives[source.name].waitMs ? known : newer
   }
 
-  const sourceOf = <Name extends DocumentName>(name: Name, cell: Cell): Source<Name> => ({
-    name,
-    cell,
-    key: `documents/${name}/${cell}`,
-  })
+  const sources = new Map<Cell, Map<DocumentName, Source<DocumentName>>>()
+  /** Under the key of the first cell: what is the same in all of them may come from another one. Each is made once. */
+  const sourceOf = <Name extends DocumentName>(name: Name, first: Cell): Source<Name> => {
+    const ofCell = sources.get(first) ?? new Map<DocumentName, Source<DocumentName>>()
+    sources.set(first, ofCell)
+    const other = cells.besides(first)
+    const source = ofCell.get(name) ?? {
+      name,
+      cells: isOfEachCell(name) || !other ? [first] : [first, other],
+      key: `documents/${name}/${first}`,
+    }
+    ofCell.set(name, source)
+    return source as Source<Name>
+  }
   return {
-    get: async (name, exchange, cell) => {
-      const getFrom = (from: Cell) => getWithin(sourceOf(name, from), exchange, lives[name].waitMs)
-      if (cell) return getFrom(cell)
-      const nearest = cells.nearest(exchange)
-      return getFrom(nearest).catch((error: unknown) => {
-        const other = cells.besides(nearest)
-        if (!other) throw error
-        return getFrom(other)
-      })
-    },
+    get: (name, exchange, cell) =>
+      getWithin(sourceOf(name, cell ?? cells.nearest(exchange)), exchange, lives[name].waitMs),
     getNewer: (name, exchange, cell) => getWithin(sourceOf(name, cell), exchange, lives[name].freshMs),
   }
 }
 
-const fetchDocument = async (
-  askCore: AskCore,
-  exchange: Exchange,
-  { name, cell }: Source<DocumentName>,
-): Promise<string> => {
-  // Asked for by the edge itself, not by the caller whose request happened to need it.
-  const asEdge: Exchange = { ...exchange, principal: { kind: 'public' } }
-  const answer = await askCore(asEdge, {
-    cell,
-    method: 'GET',
-    target: `/internal/documents/${name}`,
-    deadlineAt: Date.now() + fetchBudgetMs,
-  })
-  if (answer.status !== 200) {
-    throw new Fault('unavailable', { cause: new Error(`the document ${name} was answered with ${answer.status}`) })
-  }
-  return answer.text
-}
-
-const parse = <Name extends DocumentName>(name: Name, text: string, fetchedAt: number): Held<Name> => ({
+const parse = <Name extends DocumentName>(name: Name, text: string, fetchedAt: number): Document<Name> => ({
   value: schemas[name].parse(JSON.parse(text)),
   text,
   fetchedAt,
@@ -175,7 +209,7 @@ const parse = <Name extends DocumentName>(name: Name, text: string, fetchedAt: n
 const readKept = async <Name extends DocumentName>(
   dataCentre: DataCentre,
   { name, key }: Source<Name>,
-): Promise<Held<Name> | undefined> => {
+): Promise<Document<Name> | undefined> => {
   try {
     const kept = await dataCentre.read(key)
     return kept && parse(name, kept.text, kept.at)

@@ -25,7 +25,7 @@ export type Exchange = {
   cell: Cell | undefined
   /** How the cache answered, once it did; the value of `Cache-Status`. */
   cacheStatus: string | undefined
-  /** Whether the isolate's memory answered. */
+  /** Whether the isolate answered from what it holds. */
   fromMemory: boolean
   /** How long the cache's tiers took, where any was asked; the value of `Server-Timing`. */
   serverTiming: string | undefined
@@ -141,9 +141,9 @@ export const readBody = async ({ request, headers, route }: Routed): Promise<Uin
   const tooLarge = () => new Fault('body_too_large', { extras: { limitBytes } })
   const stated = headers.get('content-length')
   if (Number(stated ?? 0) > limitBytes) throw tooLarge()
-  if (!request.body) return new Uint8Array()
-  // What states its length is as long as that: HTTP reads no further.
+  // What states its length is as long as that: HTTP reads no further. A stream, which costs more, is not made for it.
   if (stated !== undefined) return new Uint8Array(await request.arrayBuffer())
+  if (!request.body) return new Uint8Array()
   const body = new Uint8Array(limitBytes)
   let size = 0
   for await (const chunk of request.body) {

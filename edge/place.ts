@@ -6,7 +6,7 @@ const codeOf = (value: unknown): string | undefined =>
   typeof value === 'string' && /^[A-Z0-9]{2}$/.test(value) ? value : undefined
 
 /** Where a request comes from, as far as the network tells: no header of the caller's has a say in it. */
-export const placeOf = ({ request }: Pick<Exchange, 'request'>): Place => ({
-  country: codeOf(request.cf?.country),
-  continent: codeOf(request.cf?.continent),
-})
+export const placeOf = ({ request }: Pick<Exchange, 'request'>): Place => {
+  const { cf } = request
+  return { country: codeOf(cf?.country), continent: codeOf(cf?.continent) }
+}

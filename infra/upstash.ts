@@ -29,6 +29,17 @@ export type VersionedStore = {
   ping(): Promise<void>
 }
 
+/**
+ * Texts that are kept far away for when nothing nearer has them. Both methods reject on failure or timeout, which is that of
+ * writes: whoever asks here has nothing else.
+ */
+export type LastingTexts = {
+  /** Null where nothing was kept, or it is too long ago. */
+  recall(key: string): Promise<string | null>
+  /** In the place of what was kept under the key; whoever comes last wins. */
+  keep(key: string, kept: { readonly text: string; readonly lifeMs: number }): Promise<void>
+}
+
 /** Far above the hard life of any entry: while an entry could be served, the version that disqualifies it must stand. */
 export const versionLifeMs = 7 * 24 * 3_600_000
 
@@ -39,7 +50,7 @@ export const createUpstash = (options: {
   readonly timeoutMs: number
   /** For what writes; as `timeoutMs` where it is absent. */
   readonly writeTimeoutMs?: number
-}): VersionedStore => {
+}): VersionedStore & LastingTexts => {
   const { url, token, timeoutMs, writeTimeoutMs = timeoutMs } = options
   const connect = (limitMs: number) =>
     new Redis({
@@ -77,6 +88,10 @@ export const createUpstash = (options: {
     },
     ping: async () => {
       await redis.ping()
+    },
+    recall: (key) => writing.get<string>(key),
+    keep: async (key, { text, lifeMs }) => {
+      await writing.set(key, text, { px: lifeMs })
     },
   }
 }

@@ -6,6 +6,7 @@ import { createSecrets } from '#core/secrets.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { contentsOf } from './contents.ts'
 import { cell, startWorld } from './harness.ts'
+import { publishExamples } from './published.ts'
 import { problemOf } from './refusals.ts'
 import { makeSpareContent } from './spare-content.ts'
 import { makeSpareSessions } from './spare-sessions.ts'
@@ -16,6 +17,7 @@ let edgeUrl: string
 let before: Record<string, string>
 beforeAll(async () => {
   const world = await startWorld()
+  await publishExamples(world)
   cast = { world, player: await world.signIn(), spares: await makeSpareSessions(world, 200) }
   await makeSpareContent(world)
   edgeUrl = world.edgeUrl

@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import * as z from 'zod'
-import { isErrorCode } from '#contract/errors.ts'
+import { errors, isErrorCode } from '#contract/errors.ts'
+import { ofrepErrorSchema } from '#contract/flags.ts'
 import { problemContentType, problemSchema } from '#contract/problem.ts'
 import { bySpecificity, errorsOf, type Route } from '#contract/route.ts'
 import { routes } from '#contract/routes.ts'
@@ -39,14 +40,31 @@ const checkAnswer = async (request: Request, response: Response): Promise<void> 
   }
 }
 
+type Told = { readonly text: string; readonly response: Response }
+
+const problemOf = (where: string, { text, response }: Told) => {
+  expect(response.headers.get('content-type'), where).toBe(problemContentType)
+  const problem = problemSchema.parse(JSON.parse(text))
+  expect(problem.status, where).toBe(response.status)
+  return problem
+}
+
+/** A client would take the tag of a refusal for that of what it holds. */
+const ofrepErrorOf = (where: string, { text, response }: Told) => {
+  expect(response.headers.get('content-type'), where).toBe('application/json')
+  expect(response.headers.get('etag'), where).toBe(null)
+  const error = ofrepErrorSchema.strict().parse(JSON.parse(text))
+  if (isErrorCode(error.code)) expect(errors[error.code].status, where).toBe(response.status)
+  return error
+}
+
 const checkProblem = (
   where: string,
   route: Route | undefined,
   { text, response }: { text: string; response: Response },
 ) => {
-  expect(response.headers.get('content-type'), where).toBe(problemContentType)
-  const problem = problemSchema.parse(JSON.parse(text))
-  expect(problem.status, where).toBe(response.status)
+  const problem =
+    route?.errorFormat === 'ofrep' ? ofrepErrorOf(where, { text, response }) : problemOf(where, { text, response })
   expect(problem.requestId, where).toBe(response.headers.get('x-request-id'))
   expect(isErrorCode(problem.code), `${where}: ${problem.code} is in the table`).toBe(true)
   if (route) expect(errorsOf(route), where).toContain(problem.code)

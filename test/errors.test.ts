@@ -59,7 +59,10 @@ test.each(closed)('%s is refused without credentials, and with those of another 
     ['operator', world.keys.operator],
     ['client', world.keys.publishable],
   ] as const
-  const isGood = (kind: string, header: string) => kind === route.access && (kind === 'client') === (header === 'key')
+  const isGood = (kind: string, header: string) =>
+    route.access === 'app'
+      ? kind === 'client' || (kind === 'player' && header === 'bearer')
+      : kind === route.access && (kind === 'client') === (header === 'key')
   const others = [
     ...kinds.filter(([kind]) => !isGood(kind, 'bearer')).map(([, text]) => ({ authorization: `Bearer ${text}` })),
     ...kinds.filter(([kind]) => !isGood(kind, 'key')).map(([, text]) => ({ 'x-api-key': text })),

@@ -18,6 +18,8 @@ export type ExtraEdgeOptions = {
   readonly assets?: boolean
   /** Requests in ten seconds that each caller has, instead of what is deployed. */
   readonly limit?: number
+  /** False: no Upstash answers it. */
+  readonly upstash?: boolean
 }
 
 const project = fileURLToPath(new URL('..', import.meta.url))
@@ -36,7 +38,7 @@ export const startExtraEdge = async (world: World, options: ExtraEdgeOptions): P
         CELLS: JSON.stringify(Object.fromEntries(entries)),
         CONTROL_CELL: Object.keys(cores)[0] ?? cell,
         ISSUER: world.edgeUrl,
-        UPSTASH_URL: world.upstash.url,
+        UPSTASH_URL: options.upstash === false ? `http://127.0.0.1:${await freePort()}` : world.upstash.url,
         UPSTASH_TOKEN: 'test-token',
         EDGE_KEYS: world.secrets.edgeKeys,
       },

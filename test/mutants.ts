@@ -53,6 +53,9 @@ const content = 'test/content-life.test.ts'
 const contentLimits = 'test/content-limits.test.ts'
 const contentFaults = 'test/content-faults.test.ts'
 const contentCells = 'test/content-cells.test.ts'
+const edgeContent = 'test/edge-content.test.ts'
+const contentEdge = 'test/content-edge.test.ts'
+const ofrep = 'test/ofrep.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -870,7 +873,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'last-good-document-of-the-data-centre',
     file: 'edge/document.ts',
-    find: 'if (kept && (heldOf(source)?.fetchedAt ?? 0) < kept.fetchedAt) return hold(kept)',
+    find: 'if (kept && (known?.fetchedAt ?? 0) < kept.fetchedAt) return hold(kept)',
     replace: '',
     test: revoke,
     testName: 'with the core gone an isolate goes by',
@@ -1765,6 +1768,94 @@ export const mutants: readonly Mutant[] = [
     replace: 'lt(contentVersions.number, row.number)',
     test: contentCells,
     testName: 'a follower keeps the greatest version',
+  },
+  {
+    name: 'content-hash',
+    file: 'edge/content-body.ts',
+    find: 'text === undefined || (await sha256(text)) !== hash',
+    replace: 'text === undefined',
+    test: contentEdge,
+    testName: 'a text that has not the hash',
+  },
+  {
+    name: 'content-goes-back',
+    file: 'edge/content.ts',
+    find: 'held !== undefined && pointer.version <= held.version',
+    replace: 'held !== undefined && pointer.version === held.version',
+    test: edgeContent,
+    testName: 'a version never goes back',
+  },
+  {
+    name: 'content-late-load',
+    file: 'edge/content.ts',
+    find: '    if (isOlder(pointer, holding[kind]?.pointer)) return\n',
+    replace: '',
+    test: edgeContent,
+    testName: 'a version never goes back',
+  },
+  {
+    name: 'content-idle-isolate',
+    file: 'edge/content.ts',
+    find: 'if (clock() - currentAt < currentMs) exchange',
+    replace: 'if (currentAt > 0) exchange',
+    test: edgeContent,
+    testName: 'an isolate that was idle waits',
+  },
+  {
+    name: 'content-current-as-of',
+    file: 'edge/content.ts',
+    find: 'Math.max(currentAt, pointers.fetchedAt)',
+    replace: 'clock()',
+    test: edgeContent,
+    testName: 'that a request came just now does not',
+  },
+  {
+    name: 'content-unreadable-once',
+    file: 'edge/content.ts',
+    find: '      refused.set(kind, hash)\n',
+    replace: '',
+    test: edgeContent,
+    testName: 'a document that cannot be read is never taken',
+  },
+  {
+    name: 'last-tier',
+    file: 'edge/document.ts',
+    find: 'if (recalled) return hold(recalled)\n',
+    replace: '',
+    test: contentEdge,
+    testName: 'with the core gone a data centre that starts',
+  },
+  {
+    name: 'last-tier-for-all-isolates',
+    file: 'edge/document.ts',
+    find: 'exchange.defer(dataCentre.write(key, { text, at: longAgo }, keptMs).catch(() => {}))',
+    replace: '',
+    test: contentEdge,
+    testName: 'with the core gone a data centre that starts',
+  },
+  {
+    name: 'last-tier-told-once',
+    file: 'edge/last-good.ts',
+    find: '      if (await wasToldHere(name, mark)) return\n',
+    replace: '',
+    test: contentEdge,
+    testName: 'Upstash is told of each document once',
+  },
+  {
+    name: 'flags-tag-of-the-body',
+    file: 'edge/ofrep.ts',
+    find: 'await sha256(body)',
+    replace: 'await sha256(String(published.numbers.flags))',
+    test: ofrep,
+    testName: 'a tag that is kept while the context changes',
+  },
+  {
+    name: 'known-of-the-caller',
+    file: 'edge/subject.ts',
+    find: "principal.kind === 'player' ? principal.playerId : undefined",
+    replace: 'String(context.targetingKey)',
+    test: ofrep,
+    testName: 'a player is their own targeting key',
   },
   {
     name: 'first-of-two',

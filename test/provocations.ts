@@ -46,6 +46,7 @@ const instead =
 
 const wrongKey: Readonly<Record<string, Record<string, string>>> = {
   client: { 'x-api-key': 'pk_wrong' },
+  app: { 'x-api-key': 'pk_wrong' },
   server: { authorization: 'Bearer sk_wrong' },
   operator: { authorization: 'Bearer ok_wrong' },
 }
@@ -67,9 +68,12 @@ const lowly =
 export const byCode: { readonly [Code in ErrorCode]?: Provocation } = {
   unauthenticated: spoilt(withoutCredentials),
   key_invalid: spoilt((call) => withHeaders(call, wrongKey[call.route.access] ?? {})),
-  token_invalid: spoilt((call) => withHeaders(call, { authorization: 'Bearer not.a.token' })),
+  token_invalid: spoilt((call) => withHeaders(call, { authorization: 'Bearer not.a.token', 'x-api-key': undefined })),
   token_expired: async (stage, call) =>
-    send(stage.world.edgeUrl, withHeaders(call, { authorization: `Bearer ${await stage.expiredToken()}` })),
+    send(
+      stage.world.edgeUrl,
+      withHeaders(call, { authorization: `Bearer ${await stage.expiredToken()}`, 'x-api-key': undefined }),
+    ),
   origin_not_allowed: spoilt((call) => withHeaders(call, { origin: 'https://evil.example' })),
   scope_missing: lowly('server'),
   role_insufficient: lowly('operator'),
@@ -369,6 +373,12 @@ export const byRoute: Readonly<Record<string, Provocation>> = {
   // It has no session that could be ended.
   'endOperatorSession not_found': spoiltBy(({ keys }) => ({ authorization: `Bearer ${keys.operator}` })),
   'listAuditLog invalid_request': spoilt((call) => ({ ...call, path: `${call.path}?limit=0` })),
+  'evaluateFlag not_found': instead(() => ({ params: { key: 'no-such-flag' } })),
+  'evaluateFlag targeting_key_missing': instead(() => ({ params: { key: 'half-price' }, body: { context: {} } })),
+  'listLiveEvents invalid_request': instead(() => ({ query: { context: '[]' } })),
+  'evaluateFlags deadline_exceeded': (stage, call) => send(stage.edges.mute, call),
+  'evaluateFlag deadline_exceeded': (stage, call) => send(stage.edges.mute, call),
+  'listLiveEvents deadline_exceeded': (stage, call) => send(stage.edges.mute, call),
   'getJwks deadline_exceeded': (stage, call) => send(stage.edges.mute, call),
   'getDocsFile not_found': unknownFile,
   'getErrorPage not_found': unknownFile,

@@ -18,7 +18,7 @@ import { type Call, type Cast, callerOf } from './valid-call.ts'
 export type Stage = Cast & {
   readonly spares: SpareSessions
   readonly edges: {
-    /** Its core is gone, and was never there. */
+    /** Its core is gone, and was never there; nor is Upstash, where documents outlive a core. */
     readonly closed: string
     /** It has documents. Its core never answers, or, to a request whose id begins with `misdirect-`, names another cell. */
     readonly silent: string
@@ -61,10 +61,10 @@ export const startStage = async (): Promise<Stage> => {
     response.writeHead(500, { 'content-type': problemContentType }).end(text)
   })
   const [closed, silent, mute, broken, strict] = await Promise.all([
-    startExtraEdge(world, { cores: { [cell]: `http://127.0.0.1:${await freePort()}` } }),
+    startExtraEdge(world, { cores: { [cell]: `http://127.0.0.1:${await freePort()}` }, upstash: false }),
     startExtraEdge(world, { cores: { [cell]: silentCore.url, [otherCell]: silentCore.url } }),
-    startExtraEdge(world, { cores: { [cell]: muteCore.url } }),
-    startExtraEdge(world, { cores: { [cell]: brokenCore.url }, assets: false }),
+    startExtraEdge(world, { cores: { [cell]: muteCore.url }, upstash: false }),
+    startExtraEdge(world, { cores: { [cell]: brokenCore.url }, assets: false, upstash: false }),
     startExtraEdge(world, { cores: { [cell]: world.coreUrl }, limit: 1 }),
   ])
 

@@ -76,6 +76,8 @@ const examples: Readonly<Record<string, (cast: Cast) => Example>> = {
   createOperatorSession: (cast) => ({ body: credentialOf(sparesOf(cast).nextOperator()) }),
   endOperatorSession: (cast) => ({ accessToken: sparesOf(cast).nextOperator().key }),
   ...contentExamples,
+  evaluateFlags: () => ({ body: { context: { targetingKey: randomUUID(), level: 12 } } }),
+  evaluateFlag: () => ({ params: { key: 'new-shop' }, body: { context: { targetingKey: randomUUID(), level: 12 } } }),
   getDocsFile: () => ({ params: { file: 'swagger-ui.css' } }),
   getErrorPage: () => ({ params: { file: 'not_found.md' } }),
 }

@@ -5,7 +5,7 @@ import { createMemoryTier, type MemoryTier } from '#edge/cache/memory-tier.ts'
 import { createDataCentre, type DataCentre } from '#edge/data-centre.ts'
 import { type Bindings, type Environment, parseEnvironment } from '#edge/environment.ts'
 import { createLog } from '#infra/log.ts'
-import { createUpstash, type VersionedStore } from '#infra/upstash.ts'
+import { createUpstash, type LastingTexts, type VersionedStore } from '#infra/upstash.ts'
 
 /**
  * Our Worker, composed so that one tier answers every read of a profile. The variable `TIER` says which: `memory` (and anyone
@@ -29,7 +29,7 @@ const noMemory: MemoryTier = {
 const noDataCentre: DataCentre = { read: async () => undefined, write: async () => {} }
 
 /** Asks and fills as ever, each time for a key that nobody has asked for. */
-const forgetful = (store: VersionedStore): VersionedStore => {
+const forgetful = (store: VersionedStore & LastingTexts): VersionedStore & LastingTexts => {
   let asked = 0
   const unheardOf = (key: string) => `${key}#${asked++}`
   return {

@@ -1,3 +1,4 @@
+import { problemContentType } from '#contract/problem.ts'
 import { type Break, isGone, type Pair, passes } from './breaks.ts'
 import { type Case, casesOf, fixedOf } from './cases.ts'
 import type { Header, Operation, Response } from './documents.ts'
@@ -58,7 +59,7 @@ const inContent = ({ released, current }: Pair<Part<Response>>, reads: boolean):
     ...gone.map(([type, { pointer }]) => ({ pointer, what: isGone('answer', `the media type ${type}`) })),
     ...added.map(([type, { pointer }]) => ({ pointer, what: passes('answer', `the media type ${type}`) })),
     ...kept
-      .filter(() => reads)
+      .filter(({ name }) => reads || name !== problemContentType)
       .flatMap(({ released, current }) =>
         findSchemaBreaks({ released: schemaOf(released), current: schemaOf(current) }, 'answer'),
       ),
@@ -79,8 +80,10 @@ const problemsOf = (
   new Map(
     [...responsesOf(operation)]
       .filter(([status]) => !isSuccess(status))
-      .flatMap(([, response]) => [...contentOf(response).values()])
-      .flatMap((content) => {
+      .flatMap(([, response]) => [...contentOf(response)])
+      // Another protocol's failures are compared as any answer is.
+      .filter(([type]) => type === problemContentType)
+      .flatMap(([, content]) => {
         const place = schemaOf(content)
         return casesOf([place]).map((problem) => {
           const code = fixedOf(problem, 'code')

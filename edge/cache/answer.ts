@@ -2,10 +2,10 @@ import { Fault } from '#contract/problem.ts'
 import type { Cached } from '#contract/route.ts'
 import type { Answer } from '#edge/answer.ts'
 import type { Consistency } from '#edge/consistency.ts'
+import { isKnown } from '#edge/etag.ts'
 import type { Routed } from '#edge/exchange.ts'
 import type { Found, Question, Reader } from './cache.ts'
 import type { CoreTier } from './core-tier.ts'
-import type { Entry } from './entry.ts'
 import { keyOf, tagOf } from './key.ts'
 import type { Step } from './steps.ts'
 
@@ -39,17 +39,10 @@ export const createAnswerCached =
       etag: entry.etag,
       age: String(Math.max(0, Math.floor((Date.now() - entry.storedAt) / 1_000))),
     }
-    return isKnown(entry, exchange.headers.get('if-none-match'))
+    return isKnown(entry.etag, exchange.headers.get('if-none-match'))
       ? { status: 304, headers, body: null }
       : { status: 200, headers, body: entry.body }
   }
-
-/** Whether the client holds this very rendering. The comparison is the weak one. @see RFC 9110 section 13.1.2 */
-const isKnown = ({ etag }: Entry, ifNoneMatch: string | undefined): boolean =>
-  ifNoneMatch?.split(',').some((text) => {
-    const known = text.trim().replace(/^W\//, '')
-    return known === etag || known === '*'
-  }) ?? false
 
 /**
  * One cache, this edge. `detail` names the tier that answered; `ttl`, in seconds, is how long that tier answers with it

@@ -308,6 +308,8 @@ test('each method of our adapter is one HTTP request, even when its answer is lo
       fill: { commands: 4, call: () => adapter.fill('key', { tag: 'tag', version: 1 }, entry) },
       raise: { commands: 100, call: () => adapter.raise(tags) },
       ping: { commands: 1, call: () => adapter.ping() },
+      keep: { commands: 1, call: () => adapter.keep('last', entry) },
+      recall: { commands: 1, call: () => adapter.recall('last') },
     } satisfies Record<keyof typeof adapter, unknown>
     const seen = async (call: () => Promise<unknown>) => {
       const before = { requests: upstash.requests(), commands: upstash.commands() }
@@ -339,6 +341,8 @@ test('each method of our adapter is one HTTP request, even when its answer is lo
   const adapter = createUpstash({ url: recorder.url, token, timeoutMs: 5_000 })
   await adapter.fill('key', { tag: 'tag', version: 1 }, { text: 'text', lifeMs: 60_000 })
   await Promise.all([adapter.lookUp('key', 'tag'), adapter.raise([{ tag: 'tag', version: 2 }]), adapter.ping()])
+  await adapter.keep('last', { text: 'text', lifeMs: 60_000 })
+  expect(await adapter.recall('last')).toBe('text')
   await recorder.close()
   expect([...sent].sort()).toEqual(['DBSIZE', 'GET', 'PEXPIRE', 'PING', 'SET', 'ZADD', 'ZSCORE'])
   expect([...sent].filter((command) => !commandNames.includes(command))).toEqual([])

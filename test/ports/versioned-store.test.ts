@@ -3,10 +3,10 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { startUpstash, type Upstash } from '#infra/local/upstash.ts'
 import { createMemoryStore } from '#infra/local/upstash-memory-store.ts'
 import { createRedisStore } from '#infra/local/upstash-redis-store.ts'
-import { createUpstash, type VersionedStore } from '#infra/upstash.ts'
+import { createUpstash, type LastingTexts, type VersionedStore } from '#infra/upstash.ts'
 
 let upstash: Upstash
-let store: VersionedStore
+let store: VersionedStore & LastingTexts
 beforeAll(async () => {
   const redisUrl = inject('redisUrl')
   upstash = await startUpstash({
@@ -60,4 +60,26 @@ test('a fill tells how many keys there are, and rejects when there is no room fo
   await expect(fill(`other:${tag}`)).rejects.toThrow(/capacity quota exceeded/)
   upstash.faults.full = false
   expect(await store.lookUp(`other:${tag}`, tag)).toEqual({ entry: null, version: 1 })
+})
+
+test('a text is recalled as it was kept last, until its life is over, and what nobody kept is not there', async () => {
+  const key = `document:${randomUUID()}`
+  expect(await store.recall(key)).toBe(null)
+  for (const text of ['first', '{"what": "Ω 🛰 \\n"}', '7', 'OK']) {
+    await store.keep(key, { text, lifeMs: 60_000 })
+    expect(await store.recall(key)).toBe(text)
+  }
+  await store.keep(key, { text: 'short', lifeMs: 1 })
+  await expect.poll(() => store.recall(key)).toBe(null)
+})
+
+test('to keep and to recall are one request each, and both reject where the store does not answer', async () => {
+  const key = `document:${randomUUID()}`
+  const before = upstash.requests()
+  await store.keep(key, { text: 'x'.repeat(1_000_000), lifeMs: 60_000 })
+  expect(await store.recall(key)).toHaveLength(1_000_000)
+  expect(upstash.requests() - before).toBe(2)
+  upstash.faults.full = true
+  await expect(store.keep(key, { text: 'y', lifeMs: 60_000 })).rejects.toThrow(/capacity quota exceeded/)
+  upstash.faults.full = false
 })
