@@ -148,7 +148,9 @@ export const createContent = ({
       const wanted = wantedOf(pointers)
       if (wanted.length > 0) {
         const loaded = fetchAll(wanted, pointers, exchange)
-        if (clock() - currentAt < currentMs) exchange.defer(loaded)
+        // Of a kind that is published for the first time there is nothing to answer from meanwhile.
+        const isHeld = wanted.every((kind) => holding[kind])
+        if (isHeld && clock() - currentAt < currentMs) exchange.defer(loaded)
         else await withTimeLimit(loaded, waitMaxMs, () => new Fault('deadline_exceeded')).catch(() => {})
       }
       requireAll(pointers)
