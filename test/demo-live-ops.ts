@@ -5,6 +5,8 @@ import { expectThat, operatorOf, type Player, step, type Target } from './demo-p
 
 /** From a publish to the last edge, as docs/live-ops.md states it. */
 const boundMs = 10_000
+/** Each question is a line that somebody reads. */
+const pauseMs = 1_000
 
 type Operator = Client<typeof routes>
 
@@ -27,7 +29,7 @@ const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> 
   const since = performance.now()
   while (!(await isSo())) {
     expectThat(performance.now() - since <= boundMs, `${what} within ${boundMs} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
   console.log(`    ${what} after ${Math.round(performance.now() - since)} ms; the bound is ${boundMs} ms`)
 }
