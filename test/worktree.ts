@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -25,8 +25,10 @@ type RunLimits = { readonly maxMs: number; readonly env: Readonly<Record<string,
 export const copyWorktree = async (): Promise<Worktree> => {
   const folder = await mkdtemp(join(tmpdir(), 'perigee-copy-'))
   const { stdout } = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: project })
-  for (const file of stdout.split('\n').filter(Boolean))
-    await cp(join(project, file), join(folder, file)).catch(ignoreDeleted)
+  const files = stdout.split('\n').filter(Boolean)
+  // Folders first and then all at once: one after the other takes longer than many a test.
+  for (const inside of new Set(files.map(dirname))) await mkdir(join(folder, inside), { recursive: true })
+  await Promise.all(files.map((file) => copyFile(join(project, file), join(folder, file)).catch(ignoreDeleted)))
   await symlink(join(project, 'node_modules'), join(folder, 'node_modules'))
   const bin = join(project, 'node_modules/.bin')
 
