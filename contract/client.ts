@@ -110,7 +110,7 @@ const requestOf = (
   }
   setDefault('x-api-key', options.publishableKey)
   setDefault('perigee-consistency', options.consistency)
-  if (['player', 'server', 'operator'].includes(route.access)) {
+  if (['player', 'app', 'server', 'operator'].includes(route.access)) {
     const bearer = options.bearer?.()
     setDefault('authorization', bearer === undefined ? undefined : `Bearer ${bearer}`)
   }

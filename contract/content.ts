@@ -8,8 +8,6 @@ export const contentKinds = ['flags', 'live-events'] as const
 
 export type ContentKind = (typeof contentKinds)[number]
 
-export const isContentKind = (text: string): text is ContentKind => contentKinds.some((kind) => kind === text)
-
 /** A document as JSON text at the most, bytes: a thousand flags of twenty rules are two million, and an isolate holds it parsed. */
 export const documentBytesMax = 4 * 1_024 * 1_024
 /** Beside the document there is a note and an envelope. */
@@ -251,7 +249,7 @@ export const rollBackContent = defineRoute({
   path: `${path}/rollback`,
   summary: 'Bring back a document that was live before',
   description:
-    'It is published under a new number, as fast as any. A scheduled publish is cancelled; the draft stays. What is refused at publish is refused here too.',
+    'It is published under a new number, as fast as any. A scheduled publish is cancelled; the draft stays. What is refused at publish is refused here too, but for what experiments have begun since: they go back to where they stood.',
   access: 'operator',
   role: 'publisher',
   cell: 'control',

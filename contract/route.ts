@@ -6,7 +6,7 @@ import type { RefusedItem, Split } from './split.ts'
 
 /**
  * Who may call: anyone; a known client app (`X-API-Key`); a signed-in player; either of the two, whose key may also come as a
- * bearer (`app`); another backend; a person who runs the game.
+ * bearer and who is the player where both come (`app`); another backend; a person who runs the game.
  */
 export type Access = 'public' | 'client' | 'player' | 'app' | 'server' | 'operator'
 

@@ -1,7 +1,10 @@
 import * as z from 'zod'
 
 /** A time on the wire: RFC 3339, UTC, milliseconds. */
-export const timeSchema = z.iso.datetime({ precision: 3 })
+export const timeSchema = z.iso.datetime({
+  precision: 3,
+  error: 'not a time in UTC with milliseconds, such as 2026-12-01T09:00:00.000Z',
+})
 
 /** A balance: a whole number from 0 to 2^53 - 1, so that every client language holds it exactly. */
 export const balanceSchema = z.int().nonnegative()

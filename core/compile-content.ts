@@ -11,7 +11,12 @@ import { faultsOfSchema } from './content-checks.ts'
 import { sha256 } from './secrets.ts'
 
 /** What a document is checked against: what is live of each kind, as it was written, and what is declared. */
-export type Surroundings = { readonly live: Documents; readonly currencies: ReadonlySet<string> }
+export type Surroundings = {
+  readonly live: Documents
+  readonly currencies: ReadonlySet<string>
+  /** True for a document that was live before, which takes its experiments back to where they stood; absent for a new one. */
+  readonly isRollback?: boolean
+}
 
 export type Compiled = { readonly compiled: string; readonly hash: string }
 
@@ -38,11 +43,11 @@ export const compileContent = async (
 
 type Checked<Document> = { readonly document: Document } | { readonly faults: ContentFault[] }
 
-const flagsOf = async (written: unknown, { live }: Surroundings): Promise<Checked<FlagsDocument>> => {
+const flagsOf = async (written: unknown, surroundings: Surroundings): Promise<Checked<FlagsDocument>> => {
   const result = flagsDocumentSchema.safeParse(written)
   if (!result.success) return { faults: faultsOfSchema(result.error) }
   await nextTurn()
-  const faults = checkFlags(result.data, live)
+  const faults = checkFlags(result.data, surroundings)
   return faults.length > 0 ? { faults } : { document: leanFlags(result.data) }
 }
 

@@ -37,7 +37,7 @@ type Examined =
   | { readonly outcome: 'ready'; readonly content: Compiled; readonly live: ContentVersionRow | undefined }
 
 /** What documents are checked against now. */
-const surroundingsOf = async (db: Db): Promise<Surroundings> => {
+const surroundingsOf = async (db: Db, { isRollback }: { readonly isRollback: boolean }): Promise<Surroundings> => {
   const [flags, events] = [await findLive(db, 'flags'), await findLive(db, 'live-events')]
   const currencies = await listCurrencies(db)
   return {
@@ -46,20 +46,25 @@ const surroundingsOf = async (db: Db): Promise<Surroundings> => {
       'live-events': await readWritten('live-events', events && writtenOf(events)),
     },
     currencies: new Set(currencies.map(({ code }) => code)),
+    isRollback,
   }
 }
 
 /** Everything that is wrong with a document, were it published now. */
 export const faultsOf = async (db: Db, { kind, document }: Written): Promise<readonly ContentFault[]> => {
-  const result = await compileContent(kind, document, await surroundingsOf(db))
+  const result = await compileContent(kind, document, await surroundingsOf(db, { isRollback: false }))
   return 'faults' in result ? result.faults : []
 }
 
-/** Whether a document could be published now. Nothing is written. */
-export const examine = async (db: Db, { kind, document }: Written): Promise<Examined> => {
+/** Whether a document could be published now, or brought back. Nothing is written. */
+export const examine = async (
+  db: Db,
+  { kind, document }: Written,
+  { isRollback }: { readonly isRollback: boolean } = { isRollback: false },
+): Promise<Examined> => {
   const live = await findLive(db, kind)
   if (live && sameJson(writtenOf(live), document)) return { outcome: 'unchanged' }
-  const result = await compileContent(kind, document, await surroundingsOf(db))
+  const result = await compileContent(kind, document, await surroundingsOf(db, { isRollback }))
   return 'faults' in result
     ? { outcome: 'invalid', faults: result.faults }
     : { outcome: 'ready', content: result.content, live }
@@ -75,7 +80,7 @@ export const publish = async (
   { now }: { readonly now: Date },
   { kind, document, author, note, rolledBackTo }: Publish,
 ): Promise<Published> => {
-  const examined = await examine(tx, { kind, document })
+  const examined = await examine(tx, { kind, document }, { isRollback: rolledBackTo !== null })
   if (examined.outcome !== 'ready') return examined
   const { content, live } = examined
   const version: ContentVersionRow = {

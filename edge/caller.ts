@@ -70,7 +70,8 @@ export const createCallers = ({
     }
     const authorization = exchange.headers.get('authorization') ?? ''
     if (access === 'app') {
-      const key = exchange.headers.get('x-api-key') ?? keyOf(authorization)
+      // An app that has a session sends it beside its key, and is answered as its player.
+      const key = authorization === '' ? exchange.headers.get('x-api-key') : keyOf(authorization)
       if (key !== undefined) return identifyClient(exchange, key)
     }
     if (access === 'player' || access === 'app') {
@@ -87,7 +88,7 @@ export const createCallers = ({
     allowsOrigin: async (exchange) => {
       const origin = exchange.headers.get('origin')
       if (origin === undefined) return true
-      const key = exchange.headers.get('x-api-key')
+      const key = exchange.headers.get('x-api-key') ?? keyOf(exchange.headers.get('authorization') ?? '')
       const client = key === undefined ? undefined : await clientOf(exchange, key)
       const clients = client ? [client] : (await indexOf(exchange)).document.value.clients
       return clients.some(({ origins }) => origins.includes('*') || origins.includes(origin))

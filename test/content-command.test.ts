@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -64,7 +64,10 @@ test('what is live goes out as it was written and comes in as drafts, and nobody
   await publishNew(operator, 'live-events', summer)
   const exported = await content('export')
   expect(JSON.parse(exported)).toEqual({ format: 1, documents: { flags: described, 'live-events': summer } })
-  expect(await content('import', await fileOf(exported))).toBe('flags: unchanged\nlive-events: unchanged\n')
+  const written = join(folder, 'exported.json')
+  expect(await content('export', written)).toBe('')
+  expect(await readFile(written, 'utf8')).toBe(exported)
+  expect(await content('import', written)).toBe('flags: unchanged\nlive-events: unchanged\n')
 
   await publishNew(operator, 'live-events', { events: {} })
   await publishNew(operator, 'flags', {})
@@ -191,6 +194,7 @@ test('the command says how it is used, and is for the control cell alone', async
   expect((await failure('import', file, '--note', 'x')).stderr).toContain('--note is for --publish')
   expect((await failure('import', file, '--publish')).stderr).toContain('--publish needs --note')
   expect((await failure('import', join(folder, 'nothing.json'))).stderr).toContain('ENOENT')
+  expect((await failure('export', join(folder, 'nowhere', 'content.json'))).stderr).toContain('ENOENT')
   const elsewhere = commandOutput(world, { name: 'content', args: ['import', file] }, { CONTROL_CELL: 'us1' })
   await expect(elsewhere).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('decided in us1') })
   const bare = commandOutput(world, { name: 'content', args: ['export'] }, { DATABASE_URL: '' })

@@ -203,6 +203,16 @@ const groupOf = (...members: readonly object[]) => ({
 })
 const shares = (from: number, to: number, group = 'g') => ({ exclusion: { group, from, to } })
 
+test('live events: a time in another form is told the form', async () => {
+  const end = '2026-12-02T00:00:00.000Z'
+  for (const start of ['2026-12-01T00:00:00Z', '2026-12-01T00:00:00.000+01:00', 'tomorrow', undefined]) {
+    const document = { events: { e: eventOf({ schedule: { start, end } }) } }
+    expect(await compileContent('live-events', JSON.stringify(document), surroundings())).toEqual({
+      faults: [{ pointer: '/events/e/schedule/start', detail: expect.stringContaining('2026-12-01T09:00:00.000Z') }],
+    })
+  }
+})
+
 test('experiments of a group that have begun take shares that do not overlap, of one unit', async () => {
   const overlaps = [
     [shares(0, 5_000), shares(4_999, 10_000)],

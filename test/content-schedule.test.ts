@@ -182,6 +182,32 @@ test('a rollback brings back a document under the next number, cancels what is s
   expect(await outcomeOf(back(4))).toBe('not_found')
 })
 
+test('a rollback takes experiments back to where they stood, also before their run', async () => {
+  const withExperiment = (over: object) => ({
+    ...one(),
+    experiments: {
+      e: {
+        ...{ flag: 'new-shop', state: 'draft', trafficBasisPoints: 10_000 },
+        ...{ split: [{ variant: 'on', basisPoints: 10_000 }] },
+        ...over,
+      },
+    },
+  })
+  const drafted = withExperiment({})
+  for (const document of [drafted, withExperiment({ state: 'running' }), withExperiment({ state: 'running', run: 2 })])
+    await publishNew(operator, 'flags', document)
+  const back = (number: number) => operator.rollBackContent({ ...flags, body: { number, note: 'back' } }, ifMatch('*'))
+  expect((await back(2)).body.version).toMatchObject({ number: 4, rolledBackTo: 2 })
+  expect((await back(1)).body.version).toMatchObject({ number: 5, rolledBackTo: 1 })
+  expect(await documentOf()).toEqual(drafted)
+
+  // The same by a publish is refused: nobody means it in that form.
+  await publishNew(operator, 'flags', withExperiment({ state: 'running' }))
+  await draft(operator, 'flags', drafted)
+  const { faults } = (await operator.diffDraft(flags)).body
+  expect(faults.map(({ pointer }) => pointer)).toEqual(['/experiments/e/state'])
+})
+
 test('what is no longer valid does not come back', async () => {
   await publishNew(operator, 'flags', {})
   await publishNew(operator, 'flags', one())

@@ -63,6 +63,31 @@ test('a viewer sees what somebody gets, and what was looked at on the way', asyn
   expect(young).toMatchObject({ result: { value: 'old', reason: 'DEFAULT' }, steps: [{ result: 'condition' }] })
 })
 
+test('what somebody has is told as rules are written, whatever its type', async () => {
+  const own = { version: { type: 'version' }, since: { type: 'time' }, tags: { type: 'strings' } }
+  const all = [
+    { attribute: 'version', atLeast: '2.4.0-beta.1' },
+    { attribute: 'since', lessThan: '2030-01-01T00:00:00Z' },
+    { attribute: 'now', lessThan: '2030-01-01T00:00:00Z' },
+    { attribute: 'tags', contains: 'gold' },
+    { attribute: 'version', atLeast: '3' },
+  ]
+  const document = shop([{ if: { all }, serve: 'new' }])
+  const draft = JSON.stringify({ ...document, attributes: { ...document.attributes, ...own } })
+  await world.database.db.transaction((tx) => updateDraft(tx, 'flags', { draft }))
+  const told = async (version: string) => {
+    const context = { version, since: '2026-11-28T10:00:00+01:00', tags: ['gold'] }
+    const at = '2026-11-28T12:00:00.000Z'
+    const [flag] = (await ask({ context, at, document: 'draft', flags: ['shop'] })).flags
+    return flag?.steps[0]?.compared.map(({ actual }) => actual)
+  }
+  const others = ['2026-11-28T09:00:00.000Z', '2026-11-28T12:00:00.000Z', ['gold']]
+  expect(await told('2.5')).toEqual(['2.5.0', ...others, '2.5.0'])
+  expect(await told('2.4.0-rc.1+build')).toEqual(['2.4.0-rc.1', ...others, '2.4.0-rc.1'])
+  expect(await told('soon')).toEqual([undefined, ...others, undefined])
+  await world.database.db.transaction((tx) => updateDraft(tx, 'flags', { draft: null }))
+})
+
 test('without names every flag is told of by its key; a name that nothing has is told as such', async () => {
   const all = await ask({ context: {} })
   expect(all.flags.map(({ result }) => result.key)).toEqual(['shop', 'theme'])

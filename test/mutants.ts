@@ -50,6 +50,7 @@ const liveEvents = 'test/live-events.test.ts'
 const claimOnce = 'test/guarantees/claim-once.test.ts'
 const experiments = 'test/experiments.test.ts'
 const content = 'test/content-life.test.ts'
+const contentSchedule = 'test/content-schedule.test.ts'
 const contentLimits = 'test/content-limits.test.ts'
 const contentFaults = 'test/content-faults.test.ts'
 const contentCells = 'test/content-cells.test.ts'
@@ -1730,6 +1731,14 @@ export const mutants: readonly Mutant[] = [
     testName: 'what decides the variants of a run',
   },
   {
+    name: 'content-rollback-of-experiments',
+    file: 'core/check-flags.ts',
+    find: 'isRollback ? {} : live.flags.experiments',
+    replace: 'live.flags.experiments',
+    test: contentSchedule,
+    testName: 'a rollback takes experiments back',
+  },
+  {
     name: 'content-exclusion-overlap',
     file: 'core/check-flags.ts',
     find: 'exclusion.to <= its.from',
@@ -1796,8 +1805,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'content-idle-isolate',
     file: 'edge/content.ts',
-    find: 'if (clock() - currentAt < currentMs) exchange',
-    replace: 'if (currentAt > 0) exchange',
+    find: 'if (isHeld && clock() - currentAt < currentMs) exchange',
+    replace: 'if (isHeld) exchange',
     test: edgeContent,
     testName: 'an isolate that was idle waits',
   },
@@ -1848,6 +1857,14 @@ export const mutants: readonly Mutant[] = [
     replace: 'await sha256(String(published.numbers.flags))',
     test: ofrep,
     testName: 'a tag that is kept while the context changes',
+  },
+  {
+    name: 'session-before-key',
+    file: 'edge/caller.ts',
+    find: "authorization === '' ? exchange.headers.get('x-api-key') : keyOf(authorization)",
+    replace: "exchange.headers.get('x-api-key') ?? keyOf(authorization)",
+    test: ofrep,
+    testName: 'a player is their own targeting key',
   },
   {
     name: 'known-of-the-caller',

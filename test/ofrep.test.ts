@@ -1,5 +1,6 @@
 import { ErrorCode } from '@openfeature/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createApiKey } from '#core/api-keys.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { startExtraEdge } from './extra-edge.ts'
@@ -9,8 +10,13 @@ import { publishExamples } from './published.ts'
 
 let world: World
 let player: SignedIn
+/** The key of an app whose pages are of another origin. */
+let otherKey: string
 beforeAll(async () => {
   world = await startWorld()
+  const rights = { origins: ['https://other.example'], scopes: [], role: undefined }
+  const made = { kind: 'publishable', name: 'other', cell, now: new Date() } as const
+  otherKey = (await createApiKey(world.database.db, { ...made, ...rights })).key
   await publishExamples(world)
   player = await world.signIn()
 })
@@ -185,6 +191,8 @@ test('a player is their own targeting key unless they name another, and nobody s
     Array.from({ length: 20 }, async (_, at) => valueIn(await asPlayer({ targetingKey: `other${at}` }), 'half-price')),
   )
   expect(new Set(values).size).toBe(2)
+  const besideKey = await ask('/of-the-player', { headers })
+  expect(await told(besideKey), 'a session beside a key').toMatchObject({ value: true })
   for (const context of [{ 'player.id': player.playerId }, { player: { id: player.playerId } }])
     expect(await told(await ask('/of-the-player', { body: { context } }))).toMatchObject({ value: false })
 })
@@ -204,8 +212,17 @@ test('what is no credential is a 401 in the form of OFREP, which both providers 
 })
 
 test('a page that the key does not allow is refused with 403 in the form of OFREP', async () => {
-  const refusal = await ask('', { headers: { origin: 'https://evil.example' } })
-  expect(await told(refusal)).toMatchObject({ status: 403, errorCode: 'GENERAL', code: 'origin_not_allowed' })
+  const refused = { status: 403, errorCode: 'GENERAL', code: 'origin_not_allowed' }
+  const origin = 'https://evil.example'
+  expect(await told(await ask('', { headers: { origin } }))).toMatchObject(refused)
+  const asOther = { authorization: `Bearer ${otherKey}`, 'content-type': 'application/json' }
+  const statusFrom = async (from: string) => {
+    const url = `${world.edgeUrl}/ofrep/v1/evaluate/flags`
+    const request = new Request(url, { method: 'POST', headers: { ...asOther, origin: from }, body: '{"context":{}}' })
+    return (await checkedFetch(request)).status
+  }
+  expect(await statusFrom('https://other.example')).toBe(200)
+  expect(await statusFrom('https://game.example'), 'an origin of another key').toBe(403)
 })
 
 test('a page that the key allows can read the tag, the number of the document and when to come back', async () => {

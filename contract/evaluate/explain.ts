@@ -1,8 +1,9 @@
 import * as z from 'zod'
-import type { Facts } from './attribute.ts'
+import type { AttributeType, Facts } from './attribute.ts'
 import { type Condition, operatorOf, operators, type Scope } from './condition.ts'
 import type { Candidate } from './evaluation.ts'
 import { createAssembler, fails, holds as holdsEnd, run } from './program.ts'
+import { type Version, writeVersion } from './version.ts'
 
 /** One comparison of a condition, and how it went. */
 const comparedSchema = z.object({
@@ -11,7 +12,7 @@ const comparedSchema = z.object({
   attribute: z.string(),
   operator: z.enum(operators),
   operand: z.unknown(),
-  /** What the subject has, as it is read; absent where it has none of the declared type. */
+  /** What the subject has, as rules are written: times in UTC, versions whole; absent where it has none of the declared type. */
   actual: z.unknown().optional(),
   holds: z.boolean(),
 })
@@ -74,12 +75,18 @@ const compare = (condition: Condition, place: Place): Compared[] => {
   const operator = operatorOf(condition)
   const slot = scope.attributes.slotOf(condition.attribute)
   if (operator === undefined || slot === undefined) return []
-  const value = facts.values[slot]
-  const actual = value instanceof Set ? [...value] : value
   const { attribute } = condition
+  const actual = written(facts.values[slot], scope.attributes.typeOf(attribute))
   return [
     { pointer, attribute, operator, operand: condition[operator], ...(actual === undefined ? {} : { actual }), holds },
   ]
+}
+
+/** A value as it stands in facts, as people compare it with what the rule says. */
+const written = (value: unknown, type: AttributeType | undefined): unknown => {
+  if (value instanceof Set) return [...value]
+  if (type === 'time' && typeof value === 'number') return new Date(value).toISOString()
+  return type === 'version' && value !== undefined ? writeVersion(value as Version) : value
 }
 
 /** By a program of its own, of the one condition. */

@@ -19,7 +19,7 @@ export type Program = {
 
 const width = 5
 
-const asks = {
+const opcodes = {
   equalsText: 0,
   equalsNumber: 1,
   oneOf: 2,
@@ -57,33 +57,33 @@ export const createAssembler = (scope: Scope): Assembler => {
   const operands: unknown[] = []
   const numbers: number[] = []
 
-  const instruction = (ask: number, slot: number, operand: number, { ifTrue, ifFalse }: Places): number => {
-    code.push(ask, slot, operand, ifTrue, ifFalse)
+  const instruction = (opcode: number, slot: number, operand: number, { ifTrue, ifFalse }: Places): number => {
+    code.push(opcode, slot, operand, ifTrue, ifFalse)
     return code.length - width
   }
-  const withOperand = (ask: number, slot: number, operand: unknown, places: Places) =>
-    instruction(ask, slot, operands.push(operand) - 1, places)
+  const withOperand = (opcode: number, slot: number, operand: unknown, places: Places) =>
+    instruction(opcode, slot, operands.push(operand) - 1, places)
 
   const addComparison = (comparison: Comparison, places: Places): number => {
     const slot = attributes.slotOf(comparison.attribute)
     const type = attributes.typeOf(comparison.attribute)
     const operator = operatorOf(comparison)
-    const none = () => instruction(asks.never, 0, 0, places)
+    const none = () => instruction(opcodes.never, 0, 0, places)
     if (slot === undefined || type === undefined || operator === undefined) return none()
     const operand = comparison[operator]
-    if (operator === 'exists') return instruction(asks.exists, slot, operand === true ? 1 : 0, places)
-    if (type === 'version') return withOperand(asks.version, slot, versionAsk(operator, operand), places)
+    if (operator === 'exists') return instruction(opcodes.exists, slot, operand === true ? 1 : 0, places)
+    if (type === 'version') return withOperand(opcodes.version, slot, versionTestOf(operator, operand), places)
     if (operator === 'oneOf')
-      return withOperand(asks.oneOf, slot, new Set(Array.isArray(operand) ? operand : []), places)
+      return withOperand(opcodes.oneOf, slot, new Set(Array.isArray(operand) ? operand : []), places)
     const expected = parseOperand(type, operand)
     if (expected === undefined) return none()
     if (operator === 'equals' && typeof expected === 'string')
-      return instruction(asks.equalsText, slot, attributes.name(expected), places)
-    if (type === 'strings') return withOperand(asks.has, slot, expected, places)
+      return instruction(opcodes.equalsText, slot, attributes.name(expected), places)
+    if (type === 'strings') return withOperand(opcodes.has, slot, expected, places)
     if (operator === 'startsWith' || operator === 'endsWith' || operator === 'contains')
-      return withOperand(asks[operator], slot, expected, places)
-    const ask = operator === 'equals' ? asks.equalsNumber : asks[operator]
-    return instruction(ask, slot, numbers.push(Number(expected)) - 1, places)
+      return withOperand(opcodes[operator], slot, expected, places)
+    const opcode = operator === 'equals' ? opcodes.equalsNumber : opcodes[operator]
+    return instruction(opcode, slot, numbers.push(Number(expected)) - 1, places)
   }
 
   const add: Assembler['add'] = (condition, places) => {
@@ -93,29 +93,29 @@ export const createAssembler = (scope: Scope): Assembler => {
     if ('any' in condition)
       return condition.any.reduceRight((next, part) => add(part, { ifTrue, ifFalse: next }), ifFalse)
     if ('not' in condition) return add(condition.not, { ifTrue: ifFalse, ifFalse: ifTrue })
-    if ('audience' in condition) return withOperand(asks.audience, 0, scope.audience(condition.audience), places)
+    if ('audience' in condition) return withOperand(opcodes.audience, 0, scope.audience(condition.audience), places)
     return addComparison(condition, places)
   }
   return { add, finish: () => ({ code: Int32Array.from(code), operands, numbers: Float64Array.from(numbers) }) }
 }
 
-type VersionAsk = { readonly versions: readonly Version[]; readonly holds: (difference: number) => boolean }
+type VersionTest = { readonly versions: readonly Version[]; readonly holds: (difference: number) => boolean }
 
-const versionOperators: Readonly<Partial<Record<Operator, VersionAsk['holds']>>> = {
+const versionOperators: Readonly<Partial<Record<Operator, VersionTest['holds']>>> = {
   lessThan: (difference) => difference < 0,
   atMost: (difference) => difference <= 0,
   moreThan: (difference) => difference > 0,
   atLeast: (difference) => difference >= 0,
 }
 
-const versionAsk = (operator: Operator, operand: unknown): VersionAsk => ({
+const versionTestOf = (operator: Operator, operand: unknown): VersionTest => ({
   versions: (Array.isArray(operand) ? operand : [operand])
     .map((text) => parseOperand('version' satisfies AttributeType, text) as Version | undefined)
     .filter((version) => version !== undefined),
   holds: versionOperators[operator] ?? ((difference) => difference === 0),
 })
 
-const holdsVersion = ({ versions, holds }: VersionAsk, value: Version | undefined): boolean =>
+const holdsVersion = ({ versions, holds }: VersionTest, value: Version | undefined): boolean =>
   value !== undefined && versions.some((version) => holds(compareVersions(value, version)))
 
 /**
@@ -128,40 +128,40 @@ export const run = ({ code, operands, numbers }: Program, begin: number, facts: 
   while (at >= 0) {
     const slot = code[at + 1] as number
     const operand = code[at + 2] as number
-    at = code[at + (isSo(code[at] as number, slot, operand) ? 3 : 4)] as number
+    at = code[at + (compares(code[at] as number, slot, operand) ? 3 : 4)] as number
   }
   return ~at
 
-  function isSo(ask: number, slot: number, operand: number): boolean {
-    switch (ask) {
-      case asks.equalsText:
+  function compares(opcode: number, slot: number, operand: number): boolean {
+    switch (opcode) {
+      case opcodes.equalsText:
         return facts.names[slot] === operand
-      case asks.equalsNumber:
+      case opcodes.equalsNumber:
         return facts.numbers[slot] === numbers[operand]
-      case asks.oneOf:
+      case opcodes.oneOf:
         return (operands[operand] as ReadonlySet<unknown>).has(facts.values[slot])
-      case asks.startsWith:
+      case opcodes.startsWith:
         return (facts.values[slot] as string | undefined)?.startsWith(operands[operand] as string) === true
-      case asks.endsWith:
+      case opcodes.endsWith:
         return (facts.values[slot] as string | undefined)?.endsWith(operands[operand] as string) === true
-      case asks.contains:
+      case opcodes.contains:
         return (facts.values[slot] as string | undefined)?.includes(operands[operand] as string) === true
-      case asks.has:
+      case opcodes.has:
         return (facts.values[slot] as ReadonlySet<unknown> | undefined)?.has(operands[operand]) === true
-      case asks.lessThan:
+      case opcodes.lessThan:
         return (facts.numbers[slot] as number) < (numbers[operand] as number)
-      case asks.atMost:
+      case opcodes.atMost:
         return (facts.numbers[slot] as number) <= (numbers[operand] as number)
-      case asks.moreThan:
+      case opcodes.moreThan:
         return (facts.numbers[slot] as number) > (numbers[operand] as number)
-      case asks.atLeast:
+      case opcodes.atLeast:
         return (facts.numbers[slot] as number) >= (numbers[operand] as number)
-      case asks.exists:
+      case opcodes.exists:
         return (facts.values[slot] !== undefined) === (operand === 1)
-      case asks.audience:
+      case opcodes.audience:
         return (operands[operand] as ((facts: Facts) => boolean) | undefined)?.(facts) === true
-      case asks.version:
-        return holdsVersion(operands[operand] as VersionAsk, facts.values[slot] as Version | undefined)
+      case opcodes.version:
+        return holdsVersion(operands[operand] as VersionTest, facts.values[slot] as Version | undefined)
       default:
         return false
     }

@@ -29,6 +29,10 @@ export const parseVersion = (text: string): Version | undefined => {
   return { numbers: [major, minor, patch], preRelease }
 }
 
+/** The version as text, `2.4.0` or `2.4.0-beta.1`: what was left out of it, written out. */
+export const writeVersion = ({ numbers, preRelease }: Version): string =>
+  [numbers.join('.'), ...(preRelease.length > 0 ? [preRelease.join('.')] : [])].join('-')
+
 /** Below zero where the first is the older one, above where it is the newer one, by section 11 of the standard. */
 export const compareVersions = (a: Version, b: Version): number => {
   for (const index of [0, 1, 2] as const) {

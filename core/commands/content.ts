@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { contentKinds } from '#contract/content.ts'
 import { textSchema } from '#contract/scalars.ts'
@@ -11,7 +11,7 @@ import { type Database, openDatabase } from '#db/client.ts'
 const usage = `Flags and live events as a file. Needs CELL (the control cell), DATABASE_URL and MASTER_KEYS in the environment,
 and CONTROL_CELL where there are several cells.
 
-  content export > FILE                   what is live
+  content export FILE                     writes what is live; without FILE it is printed
   content diff FILE                       what the file would change of it; ends with 2 where it changes something
   content import FILE                     makes the file's documents the drafts
   content import FILE --publish --note T  and publishes them, all or none`
@@ -38,7 +38,7 @@ type Arguments = ReturnType<typeof parse>
 const run = async ({ positionals, values }: Arguments, { db }: Database, { CELL: cell }: CommandConfig) => {
   const [action, file, ...more] = positionals
   if (more.length > 0) throw new UsageError(usage)
-  if (action === 'export' && file === undefined) return print(JSON.stringify(await exportContent(db), null, 2))
+  if (action === 'export') return writeContent(await exportContent(db), file)
   if (file === undefined) throw new UsageError(usage)
   if (action === 'diff') return diff(await exportContent(db), await readContent(file))
   if (action !== 'import') throw new UsageError(usage)
@@ -82,11 +82,18 @@ const noteIn = ({ publish, note }: Arguments['values']): string | undefined => {
 }
 
 /** @throws UsageError for a file that is not there, ContentFileError for one that is none of ours */
-const readContent = async (file: string): Promise<ContentFile> => {
-  const bytes = await readFile(file).catch((error: unknown) => {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
-  })
-  return parseContentFile(bytes)
+const readContent = async (file: string): Promise<ContentFile> =>
+  parseContentFile(await readFile(file).catch(refuseFile))
+
+/** A file by its name, because `npm run` prints lines of its own before ours. @throws UsageError where it cannot be written */
+const writeContent = async (content: ContentFile, file: string | undefined): Promise<void> => {
+  const text = JSON.stringify(content, null, 2)
+  if (file === undefined) print(text)
+  else await writeFile(file, `${text}\n`).catch(refuseFile)
+}
+
+const refuseFile = (error: unknown): never => {
+  throw new UsageError(error instanceof Error ? error.message : String(error))
 }
 
 let database: Database | undefined
