@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { listedMax } from './content.ts'
-import { explainedSchema } from './evaluate/explain.ts'
+import { comparedMax, explainedSchema } from './evaluate/explain.ts'
 import { keySchema } from './evaluate/flags-document.ts'
 import { defineRoute, direct, localEvaluation } from './route.ts'
 import { timeSchema } from './scalars.ts'
@@ -101,8 +101,7 @@ export const evaluateAs = defineRoute({
   method: 'POST',
   path: '/v1/admin/flags/evaluate',
   summary: 'See what somebody gets, and why',
-  description:
-    'Evaluates as an edge would for this context, and tells of each flag what was looked at, in its order, and how it went.',
+  description: `Evaluates as an edge would for this context, and tells of each flag what was looked at, in its order, and how it went. The comparisons of an audience stand where it is first asked for; after ${comparedMax} comparisons the results stand alone.`,
   access: 'operator',
   role: 'viewer',
   cell: 'control',

@@ -92,15 +92,20 @@ export const retryAfterOf = (fault: Fault): string | undefined => {
 }
 
 /**
- * What zod found, as input errors. What is said of a key is said of that key: zod names all that it does not know at the object
- * around them, in one message that would be as long as the body for each of them.
+ * What zod found, as input errors, the first `most`. What is said of a key is said of that key: zod names all that it does not
+ * know at the object around them, in one message that would be as long as the body for each of them.
  */
-export const inputErrorsOf = (error: z.ZodError, place: InputError['in']): InputError[] =>
-  error.issues.flatMap((issue) => {
-    const at = (path: readonly PropertyKey[], detail: string) => ({ in: place, pointer: jsonPointer(path), detail })
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => at([...issue.path, key], 'Unrecognized key'))
-    return [at(issue.path, (issue.code === 'invalid_key' && issue.issues[0]?.message) || issue.message)]
-  })
+export const inputErrorsOf = (error: z.ZodError, place: InputError['in'], most = inputErrorsMax): InputError[] => {
+  const at = (path: readonly PropertyKey[], detail: string) => ({ in: place, pointer: jsonPointer(path), detail })
+  return error.issues
+    .slice(0, most)
+    .flatMap((issue) => {
+      if (issue.code === 'unrecognized_keys')
+        return issue.keys.slice(0, most).map((key) => at([...issue.path, key], 'Unrecognized key'))
+      return [at(issue.path, (issue.code === 'invalid_key' && issue.issues[0]?.message) || issue.message)]
+    })
+    .slice(0, most)
+}
 
 const jsonPointer = (path: readonly PropertyKey[]) =>
   path.map((segment) => `/${String(segment).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')

@@ -4,36 +4,29 @@ import { audiencesOf, faultsOfCondition, type Vocabulary } from '#contract/evalu
 import type { Documents } from '#contract/evaluate/compiled.ts'
 import type { Experiment, Flag, FlagsDocument, Rule, Split } from '#contract/evaluate/flags-document.ts'
 import { isOfType } from '#contract/evaluate/value.ts'
-import { memberOf, pointerOf, unless } from './content-checks.ts'
+import { faultsOfEach, memberOf, pointerOf, unless } from './content-checks.ts'
 
 /**
  * What no schema can see of flags: names that nothing has, values of another type, circles, experiments that share units, and
  * a change that would draw the units of a running experiment anew. `live` is what the document would take the place of.
- *
- * A rollback may do the latter: what an operator takes back in a hurry cannot wait for them to find out how to stop an
- * experiment, and its units get what they had before.
  */
-export const checkFlags = (
-  document: FlagsDocument,
-  { live, isRollback = false }: { readonly live: Documents; readonly isRollback?: boolean },
-): ContentFault[] => {
+export const checkFlags = (document: FlagsDocument, live: Documents): ContentFault[] => {
   const { attributes, audiences, flags, experiments } = document
   const types = new Map<string, AttributeType>([
     ...Object.entries(attributes).map(([name, { type }]) => [name, type] as const),
     ...Object.entries(builtIns),
   ])
-  const begun = isRollback ? {} : live.flags.experiments
   const vocabulary: Vocabulary = { types, audiences: new Set(Object.keys(audiences)) }
   const faults = [
     ...Object.keys(attributes).flatMap((name) =>
       unless(!isReserved(name), pointerOf('attributes', name), 'is known without being declared'),
     ),
-    ...Object.entries(audiences).flatMap(([name, audience]) =>
+    ...faultsOfEach(audiences, (name, audience) =>
       faultsOfCondition(audience.if, pointerOf('audiences', name, 'if'), vocabulary),
     ),
-    ...Object.entries(flags).flatMap(([key, flag]) => checkFlag(key, flag, vocabulary)),
-    ...Object.entries(experiments).flatMap(([key, experiment]) =>
-      checkExperiment(key, experiment, { document, vocabulary, before: memberOf(begun, key) }),
+    ...faultsOfEach(flags, (key, flag) => checkFlag(key, flag, vocabulary)),
+    ...faultsOfEach(experiments, (key, experiment) =>
+      checkExperiment(key, experiment, { document, vocabulary, before: memberOf(live.flags.experiments, key) }),
     ),
     ...checkExclusions(experiments),
     ...checkWhatEventsSay(document, live),
@@ -72,7 +65,7 @@ const checkFlag = (key: string, flag: Flag, vocabulary: Vocabulary): ContentFaul
 type Beside = {
   readonly document: FlagsDocument
   readonly vocabulary: Vocabulary
-  /** The experiment as it is live; absent where nothing has to stay as it is. */
+  /** The experiment as it is live. */
   readonly before: Experiment | undefined
 }
 

@@ -2,21 +2,21 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { type ContentFault, type ContentKind, documentBytesMax } from '#contract/content.ts'
 import { type Documents, noDocuments, readCompiled, writeCompiled } from '#contract/evaluate/compiled.ts'
-import { type FlagsDocument, flagsDocumentSchema } from '#contract/evaluate/flags-document.ts'
-import { type LiveEventsDocument, liveEventsDocumentSchema } from '#contract/evaluate/live-events-document.ts'
+import { entriesMax, type FlagsDocument, flagsDocumentSchema } from '#contract/evaluate/flags-document.ts'
+import {
+  eventsMax,
+  type LiveEventsDocument,
+  liveEventsDocumentSchema,
+} from '#contract/evaluate/live-events-document.ts'
 import type { ContentVersionRow } from '#db/content.ts'
 import { checkFlags } from './check-flags.ts'
 import { checkLiveEvents } from './check-live-events.ts'
-import { faultsOfSchema } from './content-checks.ts'
+import { faultsMax } from './content-checks.ts'
+import { parseContent } from './parse-content.ts'
 import { sha256 } from './secrets.ts'
 
 /** What a document is checked against: what is live of each kind, as it was written, and what is declared. */
-export type Surroundings = {
-  readonly live: Documents
-  readonly currencies: ReadonlySet<string>
-  /** True for a document that was live before, which takes its experiments back to where they stood; absent for a new one. */
-  readonly isRollback?: boolean
-}
+export type Surroundings = { readonly live: Documents; readonly currencies: ReadonlySet<string> }
 
 export type Compiled = { readonly compiled: string; readonly hash: string }
 
@@ -34,8 +34,8 @@ export const compileContent = async (
   if (Buffer.byteLength(text) > documentBytesMax)
     return { faults: [{ pointer: '', detail: `more than ${documentBytesMax} bytes` }] }
   const checked =
-    kind === 'flags' ? await flagsOf(JSON.parse(text), surroundings) : eventsOf(JSON.parse(text), surroundings)
-  if ('faults' in checked) return checked
+    kind === 'flags' ? await flagsOf(JSON.parse(text), surroundings) : await eventsOf(JSON.parse(text), surroundings)
+  if ('faults' in checked) return { faults: checked.faults.slice(0, faultsMax) }
   await nextTurn()
   const compiled = writeCompiled(checked.document)
   return { content: { compiled, hash: sha256(compiled) } }
@@ -43,12 +43,12 @@ export const compileContent = async (
 
 type Checked<Document> = { readonly document: Document } | { readonly faults: ContentFault[] }
 
-const flagsOf = async (written: unknown, surroundings: Surroundings): Promise<Checked<FlagsDocument>> => {
-  const result = flagsDocumentSchema.safeParse(written)
-  if (!result.success) return { faults: faultsOfSchema(result.error) }
+const flagsOf = async (written: unknown, { live }: Surroundings): Promise<Checked<FlagsDocument>> => {
+  const parsed = await parseContent(flagsDocumentSchema, entriesMax, written)
+  if ('faults' in parsed) return parsed
   await nextTurn()
-  const faults = checkFlags(result.data, surroundings)
-  return faults.length > 0 ? { faults } : { document: leanFlags(result.data) }
+  const faults = checkFlags(parsed.document, live)
+  return faults.length > 0 ? { faults } : { document: leanFlags(parsed.document) }
 }
 
 /** Without descriptions, and without experiments that decide nothing. */
@@ -66,11 +66,11 @@ const leanFlags = ({ attributes, audiences, flags, experiments }: FlagsDocument)
   }
 }
 
-const eventsOf = (written: unknown, { live, currencies }: Surroundings): Checked<LiveEventsDocument> => {
-  const result = liveEventsDocumentSchema.safeParse(written)
-  if (!result.success) return { faults: faultsOfSchema(result.error) }
-  const faults = checkLiveEvents(result.data, live, currencies)
-  return faults.length > 0 ? { faults } : { document: { events: mapped(result.data.events, undescribed) } }
+const eventsOf = async (written: unknown, { live, currencies }: Surroundings): Promise<Checked<LiveEventsDocument>> => {
+  const parsed = await parseContent(liveEventsDocumentSchema, { events: eventsMax }, written)
+  if ('faults' in parsed) return parsed
+  const faults = checkLiveEvents(parsed.document, live, currencies)
+  return faults.length > 0 ? { faults } : { document: { events: mapped(parsed.document.events, undescribed) } }
 }
 
 const mapped = <Value, Result>(

@@ -37,7 +37,7 @@ type Examined =
   | { readonly outcome: 'ready'; readonly content: Compiled; readonly live: ContentVersionRow | undefined }
 
 /** What documents are checked against now. */
-const surroundingsOf = async (db: Db, { isRollback }: { readonly isRollback: boolean }): Promise<Surroundings> => {
+const surroundingsOf = async (db: Db): Promise<Surroundings> => {
   const [flags, events] = [await findLive(db, 'flags'), await findLive(db, 'live-events')]
   const currencies = await listCurrencies(db)
   return {
@@ -46,25 +46,36 @@ const surroundingsOf = async (db: Db, { isRollback }: { readonly isRollback: boo
       'live-events': await readWritten('live-events', events && writtenOf(events)),
     },
     currencies: new Set(currencies.map(({ code }) => code)),
-    isRollback,
   }
+}
+
+/**
+ * For what was live before: an experiment that began or drew anew since is what the rollback is to undo, and units get the
+ * variants back that they had.
+ */
+const withoutExperiments = async (db: Db): Promise<Surroundings> => {
+  const { live, ...others } = await surroundingsOf(db)
+  return { ...others, live: { ...live, flags: { ...live.flags, experiments: {} } } }
 }
 
 /** Everything that is wrong with a document, were it published now. */
 export const faultsOf = async (db: Db, { kind, document }: Written): Promise<readonly ContentFault[]> => {
-  const result = await compileContent(kind, document, await surroundingsOf(db, { isRollback: false }))
+  const result = await compileContent(kind, document, await surroundingsOf(db))
   return 'faults' in result ? result.faults : []
 }
 
-/** Whether a document could be published now, or brought back. Nothing is written. */
+/**
+ * Whether a document could be published now. Nothing is written.
+ * @param around what it is checked against; what is live and declared, if absent
+ */
 export const examine = async (
   db: Db,
   { kind, document }: Written,
-  { isRollback }: { readonly isRollback: boolean } = { isRollback: false },
+  around: (db: Db) => Promise<Surroundings> = surroundingsOf,
 ): Promise<Examined> => {
   const live = await findLive(db, kind)
   if (live && sameJson(writtenOf(live), document)) return { outcome: 'unchanged' }
-  const result = await compileContent(kind, document, await surroundingsOf(db, { isRollback }))
+  const result = await compileContent(kind, document, await around(db))
   return 'faults' in result
     ? { outcome: 'invalid', faults: result.faults }
     : { outcome: 'ready', content: result.content, live }
@@ -80,7 +91,7 @@ export const publish = async (
   { now }: { readonly now: Date },
   { kind, document, author, note, rolledBackTo }: Publish,
 ): Promise<Published> => {
-  const examined = await examine(tx, { kind, document }, { isRollback: rolledBackTo !== null })
+  const examined = await examine(tx, { kind, document }, rolledBackTo === null ? surroundingsOf : withoutExperiments)
   if (examined.outcome !== 'ready') return examined
   const { content, live } = examined
   const version: ContentVersionRow = {

@@ -34,9 +34,13 @@ const currentMs = 9_000
 const waitMaxMs = 2_000
 /** A document that could not be had is not asked for again for this long. */
 const retryMs = 1_000
+/** Who has no document says so sooner. A core that hangs is found out by one request, and not by all until it is back. */
+const slowMs = 500
 
 type Prepared = { readonly flags: Flags; readonly 'live-events': Calendar }
 type Taken<Kind extends ContentKind> = { readonly pointer: ContentPointer; readonly prepared: Prepared[Kind] }
+/** A hash that could not be had: when that was clear, and whether it took so long that nobody is to wait for it again. */
+type Miss = { readonly hash: string; readonly at: number; readonly slow: boolean }
 type Holding = { -readonly [Kind in ContentKind]?: Taken<Kind> }
 
 /**
@@ -59,7 +63,7 @@ export const createContent = ({
   const holding: Holding = {}
   /** Of each kind the last hash that could not be read, and the last that could not be had. */
   const refused = new Map<ContentKind, string>()
-  const missed = new Map<ContentKind, { readonly hash: string; readonly at: number }>()
+  const missed = new Map<ContentKind, Miss>()
   const flights = createFlights<void>({ maxMs: waitMaxMs, onLate: () => new Fault('deadline_exceeded') })
   let published: Published | undefined
   let followed: Pointers | undefined
@@ -73,6 +77,9 @@ export const createContent = ({
     published = undefined
   }
 
+  const miss = (kind: ContentKind, hash: string, startedAt: number) =>
+    missed.set(kind, { hash, at: clock(), slow: clock() - startedAt >= slowMs })
+
   const load = async (kind: ContentKind, pointer: ContentPointer, exchange: Exchange): Promise<void> => {
     const { hash, number } = pointer
     // A rollback may bring back what was never replaced.
@@ -82,11 +89,12 @@ export const createContent = ({
       published = undefined
       return
     }
+    const startedAt = clock()
     let text: string
     try {
       text = await readBody(hash, exchange)
     } catch (error) {
-      missed.set(kind, { hash, at: clock() })
+      miss(kind, hash, startedAt)
       throw error
     }
     try {
@@ -108,8 +116,8 @@ export const createContent = ({
     const keepAlive = (work: Promise<unknown>) => exchange.defer(work.catch(() => {}))
     const loads = kinds.flatMap((kind) => {
       const pointer = value[kind]
-      const miss = missed.get(kind)
-      if (!pointer || (miss?.hash === pointer.hash && clock() - miss.at < retryMs)) return []
+      const last = missed.get(kind)
+      if (!pointer || (last?.hash === pointer.hash && clock() - last.at < retryMs)) return []
       const flight = {
         demand: { floor: pointer.version, since: 0 },
         load: () => load(kind, pointer, exchange),
@@ -118,6 +126,18 @@ export const createContent = ({
       return [flights.share(`${kind} ${pointer.hash}`, flight).result]
     })
     await Promise.allSettled(loads)
+  }
+
+  const isSlow = (kind: ContentKind, { value }: Pointers): boolean => {
+    const last = missed.get(kind)
+    return last?.slow === true && last.hash === value[kind]?.hash && clock() - last.at < currentMs
+  }
+
+  const waitFor = async (loaded: Promise<void>, pointers: Pointers): Promise<void> => {
+    const startedAt = clock()
+    await withTimeLimit(loaded, waitMaxMs, () => new Fault('deadline_exceeded')).catch(() => {
+      for (const kind of wantedOf(pointers)) miss(kind, pointers.value[kind]?.hash ?? '', startedAt)
+    })
   }
 
   /** @throws Fault `unavailable` where a kind was published and none of its documents is held */
@@ -150,8 +170,9 @@ export const createContent = ({
         const loaded = fetchAll(wanted, pointers, exchange)
         // Of a kind that is published for the first time there is nothing to answer from meanwhile.
         const isHeld = wanted.every((kind) => holding[kind])
-        if (isHeld && clock() - currentAt < currentMs) exchange.defer(loaded)
-        else await withTimeLimit(loaded, waitMaxMs, () => new Fault('deadline_exceeded')).catch(() => {})
+        const isCurrent = clock() - currentAt < currentMs
+        if (isHeld && (isCurrent || wanted.every((kind) => isSlow(kind, pointers)))) exchange.defer(loaded)
+        else await waitFor(loaded, pointers)
       }
       requireAll(pointers)
       if (wantedOf(pointers).length === 0) {

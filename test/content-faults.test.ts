@@ -332,3 +332,26 @@ test('the largest documents leave others their turn of the loop', async () => {
   )
   expect(turns).toBeGreaterThanOrEqual(2)
 })
+
+const nothings = (count: number) => Array.from({ length: count }, () => ({}))
+const members = Object.fromEntries(Array.from({ length: 3_000 }, (_, at) => [`x${at}`, 0]))
+const zeros = (levels: number): unknown =>
+  levels === 0 ? 0 : { any: Array.from({ length: 50 }, () => zeros(levels - 1)) }
+
+test.each<[string, object, number]>([
+  ['rules', { flags: many(2_000, flagOf({ rules: nothings(100) })) }, 2_000],
+  ['parts of splits', { flags: many(500, flagOf({ rules: [{ split: nothings(50) }] })) }, 2_000],
+  ['names', { flags: { f: flagOf({ rules: Array.from({ length: 100 }, () => members) }) } }, 2_000],
+  ['names of tables', members, 2_000],
+  ['values', { flags: many(2_000, { type: 'integer', default: 'v0', variants: many(50, true, 'v') }) }, 2_000],
+  ['conditions', { audiences: many(500, { if: zeros(2) }) }, 2_000],
+  ['parts of one condition', { audiences: { a: { if: zeros(3) } } }, 100],
+  ['flags', { flags: many(100_000, {}) }, 1],
+  ['variants', { flags: { f: flagOf({ variants: many(100_000, true) }) } }, 1],
+  ['rules of one flag', { flags: { f: flagOf({ rules: nothings(100_000) }) } }, 1],
+])(
+  'of a large document whose %s are all wrong no more is told than anybody would mend in one go',
+  async (_, document, told) => {
+    expect(await pointersOf('flags', document)).toHaveLength(told)
+  },
+)

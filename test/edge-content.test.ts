@@ -74,6 +74,10 @@ const startIsolate = () => {
       for (const { resolve } of waiting.splice(0)) resolve()
     },
     settle: () => Promise.all(deferred),
+    /** So many documents have been asked for. */
+    untilAsked: async (count: number) => {
+      while (asked.length < count) await Promise.resolve()
+    },
     get: () => content.get(exchange),
     greeting: async () => greetingOf(await content.get(exchange)),
   }
@@ -210,4 +214,52 @@ test('one object answers until something is published, and a rollback to what is
   isolate.publish(2, compiledOf('first'))
   expect((await isolate.get()).numbers.flags).toBe(2)
   expect(isolate.asked).toHaveLength(1)
+})
+
+test('a document that is long in coming is waited for once: until somebody has it, answers go on from the last one', async () => {
+  const isolate = startIsolate()
+  isolate.publish(1, compiledOf('first'))
+  await isolate.greeting()
+  isolate.advance(10_000)
+  isolate.publish(2, compiledOf('second'))
+  isolate.hold()
+  const waiting = isolate.greeting()
+  await isolate.untilAsked(2)
+  isolate.advance(1_500)
+  isolate.forget(compiledOf('second'))
+  isolate.release()
+  expect(await waiting).toBe('first')
+  for (let attempt = 3; attempt < 6; attempt++) {
+    isolate.hold()
+    isolate.advance(1_000)
+    // Nobody lets go of what this has asked for.
+    expect(await isolate.greeting()).toBe('first')
+    await isolate.untilAsked(attempt)
+    isolate.advance(1_500)
+    isolate.release()
+    await isolate.settle()
+  }
+  isolate.advance(1_000)
+  isolate.publish(2, compiledOf('second'))
+  expect(await isolate.greeting()).toBe('first')
+  await isolate.settle()
+  expect(await isolate.greeting()).toBe('second')
+})
+
+test('an isolate that was idle while a document was long in coming waits for it again', async () => {
+  const isolate = startIsolate()
+  isolate.publish(1, compiledOf('first'))
+  await isolate.greeting()
+  isolate.advance(10_000)
+  isolate.publish(2, compiledOf('second'))
+  isolate.hold()
+  const waiting = isolate.greeting()
+  await isolate.untilAsked(2)
+  isolate.advance(1_500)
+  isolate.forget(compiledOf('second'))
+  isolate.release()
+  await waiting
+  isolate.advance(10_000)
+  isolate.publish(2, compiledOf('second'))
+  expect(await isolate.greeting()).toBe('second')
 })

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { prepareLiveEvents } from '#contract/evaluate/calendar.ts'
 import type { Condition } from '#contract/evaluate/condition.ts'
 import { createEvaluator, type Evaluator } from '#contract/evaluate/evaluator.ts'
+import { createTelling } from '#contract/evaluate/explain.ts'
 import { prepareFlags } from '#contract/evaluate/flags.ts'
 import { flagsDocumentSchema } from '#contract/evaluate/flags-document.ts'
 import { noLiveEvents } from '#contract/evaluate/live-events-document.ts'
@@ -147,4 +148,40 @@ test('a long text and a long list cost once, and not once a rule', () => {
   const base = leastMs(looking(100), nobody)
   console.log(`10,000 rules over a huge context: ${hundred?.toFixed(3)} ms, over a small one ${base.toFixed(3)} ms`)
   expect((hundred ?? 0) - (one ?? 0)).toBeLessThan(4 * base + 1)
+})
+
+test('audiences on one another, each as deep as a condition may be, are explained to the last', () => {
+  const deep = (name: string): Condition =>
+    listOf(7, (at) => at).reduce<Condition>((inner, at) => (at % 2 === 0 ? { all: [inner] } : { not: inner }), {
+      audience: name,
+    })
+  const audiences = Object.fromEntries(
+    listOf(500, (at) => [`a${at}`, { if: at === 0 ? { attribute: 'level', moreThan: 9 } : deep(`a${at - 1}`) }]),
+  )
+  const evaluator = evaluatorOf({ audiences, flags: { flag: flagOf([{ audience: 'a499' }]) } })
+  const explained = evaluator.explain('flag', { context: nobody, known: {}, now: 0 })
+  const compared = explained?.steps.flatMap((step) => step.compared) ?? []
+  expect(compared).toHaveLength(501)
+  expect(compared.at(-1)).toMatchObject({ pointer: '/audiences/a0/if', actual: 5 })
+})
+
+test('explanations of one answer tell an audience once, and no more than a few thousand comparisons', () => {
+  const evaluator = evaluatorOf({
+    audiences: { testers: { if: { attribute: 'country', oneOf: listOf(1_000, (at) => `c${at}`) } } },
+    flags: Object.fromEntries(
+      listOf(100, (flag) => [
+        `flag-${flag}`,
+        flagOf([{ audience: 'testers' }, ...listOf(99, (): Condition => ({ attribute: 'tags', contains: 'x' }))]),
+      ]),
+    ),
+  })
+  const telling = createTelling()
+  const context = { ...nobody, tags: listOf(1_000, (at) => `tag-${at}`) }
+  const explained = listOf(100, (at) => evaluator.explain(`flag-${at}`, { context, known: {}, now: 0 }, telling))
+  const steps = explained.flatMap((flag) => flag?.steps ?? [])
+  const compared = steps.flatMap((step) => step.compared)
+  expect(steps).toHaveLength(10_000)
+  expect(compared).toHaveLength(5_000)
+  expect(compared.filter(({ pointer }) => pointer.startsWith('/audiences/testers'))).toHaveLength(1)
+  expect(compared.at(-1)?.actual).toHaveLength(20)
 })

@@ -1732,9 +1732,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'content-rollback-of-experiments',
-    file: 'core/check-flags.ts',
-    find: 'isRollback ? {} : live.flags.experiments',
-    replace: 'live.flags.experiments',
+    file: 'core/publish.ts',
+    find: 'rolledBackTo === null ? surroundingsOf : withoutExperiments',
+    replace: 'surroundingsOf',
     test: contentSchedule,
     testName: 'a rollback takes experiments back',
   },
@@ -1795,6 +1795,14 @@ export const mutants: readonly Mutant[] = [
     testName: 'a version never goes back',
   },
   {
+    name: 'content-slow-miss',
+    file: 'edge/content.ts',
+    find: 'if (isHeld && (isCurrent || wanted.every((kind) => isSlow(kind, pointers))))',
+    replace: 'if (isHeld && isCurrent)',
+    test: edgeContent,
+    testName: 'a document that is long in coming',
+  },
+  {
     name: 'content-late-load',
     file: 'edge/content.ts',
     find: '    if (isOlder(pointer, holding[kind]?.pointer)) return\n',
@@ -1805,8 +1813,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'content-idle-isolate',
     file: 'edge/content.ts',
-    find: 'if (isHeld && clock() - currentAt < currentMs) exchange',
-    replace: 'if (isHeld) exchange',
+    find: 'const isCurrent = clock() - currentAt < currentMs',
+    replace: 'const isCurrent = true',
     test: edgeContent,
     testName: 'an isolate that was idle waits',
   },

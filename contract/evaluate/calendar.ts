@@ -19,7 +19,7 @@ export type Calendar = {
 }
 
 const minuteMs = 60_000
-/** How far ahead the next change is looked for. */
+/** How long what a calendar shows is known beforehand. */
 const horizonMs = 60 * minuteMs
 const dayMs = 24 * 60 * minuteMs
 /** The present run and three to come: with them an event that is held each hour is worked out every third. */
@@ -39,13 +39,14 @@ export const prepareLiveEvents = (document: LiveEventsDocument): Calendar => {
 
   const activeAt: Calendar['activeAt'] = (now) => {
     if (now >= active.since && now < active.until) return active
-    let until = now + horizonMs
+    let until = Number.POSITIVE_INFINITY
     const runs: EventRun[] = []
-    for (const { key, event, timetable } of events)
-      for (const run of timetable.between({ from: now, to: until, max: 2 })) {
-        until = Math.min(until, run.startsAt > now ? run.startsAt : run.endsAt)
-        if (run.startsAt <= now) runs.push({ key, event, run })
-      }
+    for (const { key, event, ahead } of events) {
+      const known = ahead(now)
+      const next = known.runs.find(({ endsAt }) => endsAt > now)
+      until = Math.min(until, known.until, next ? (next.startsAt > now ? next.startsAt : next.endsAt) : until)
+      if (next && next.startsAt <= now) runs.push({ key, event, run: next })
+    }
     active = { runs, since: now, until }
     return active
   }
@@ -65,17 +66,36 @@ type Entry = {
   readonly key: string
   readonly event: LiveEvent
   readonly timetable: Timetable
+  /** The runs from this moment on that have not ended before `until`, and perhaps some more. */
+  readonly ahead: (now: number) => Ahead
   /** Every run that is shown at this moment, and some around them. */
   readonly near: (now: number) => readonly EventRun[]
 }
+
+type Ahead = { readonly runs: readonly Run[]; readonly since: number; readonly until: number }
 
 /** An event that this runtime cannot place in time, its zone data being older than the author's, is as if it were not there. */
 const entryOf = ([key, event]: readonly [string, LiveEvent]): Entry[] => {
   try {
     const timetable = createTimetable(key, event.schedule)
-    return [{ key, event, timetable, near: createNear(key, event, timetable) }]
+    return [{ key, event, timetable, ahead: createAhead(timetable), near: createNear(key, event, timetable) }]
   } catch {
     return []
+  }
+}
+
+/**
+ * Works out an event's runs for a day, or for as long as there is a next one among them: with five hundred that begin in turn
+ * there is another change each minute, and each was worked out anew for all of them.
+ */
+const createAhead = (timetable: Timetable): Entry['ahead'] => {
+  let known: Ahead = { runs: [], since: 0, until: 0 }
+  return (now) => {
+    if (now >= known.since && now < known.until) return known
+    const runs = timetable.between({ from: now, to: now + dayMs, max: aheadMax })
+    const until = runs.length < aheadMax ? now + dayMs : (runs.at(-1)?.startsAt ?? now)
+    known = { runs, since: now, until }
+    return known
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ContentFault } from '#contract/content.ts'
+import { type ContentFault, listedMax } from '#contract/content.ts'
 import type { AttributeType } from './attribute.ts'
 import { type Condition, type Operator, operators, operatorsOf, parseOperand } from './condition.ts'
 
@@ -17,7 +17,10 @@ export type Vocabulary = {
   readonly audiences: ReadonlySet<string>
 }
 
-/** Everything that is wrong with a condition, each with a pointer that begins with `at`. */
+/**
+ * What is wrong with a condition, each with a pointer that begins with `at`. It ends with the part that brings the faults to
+ * `listedMax`: a condition as large as a document has a million.
+ */
 export const faultsOfCondition = (condition: unknown, at: string, vocabulary: Vocabulary): ContentFault[] =>
   check(condition, { at, depth: 1, vocabulary })
 
@@ -45,7 +48,12 @@ const checkParts = (parts: unknown, name: 'all' | 'any', place: Place): ContentF
   const pointer = `${place.at}/${name}`
   if (!Array.isArray(parts) || parts.length < 1 || parts.length > partsMax)
     return [{ pointer, detail: `must be a list of 1 to ${partsMax} conditions` }]
-  return parts.flatMap((part, index) => check(part, inside(place, `${name}/${index}`)))
+  const faults: ContentFault[] = []
+  for (const [index, part] of parts.entries()) {
+    if (faults.length >= listedMax) break
+    for (const fault of check(part, inside(place, `${name}/${index}`))) faults.push(fault)
+  }
+  return faults
 }
 
 const checkAudience = (audience: unknown, { at, vocabulary }: Place): ContentFault[] =>

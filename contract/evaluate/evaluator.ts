@@ -1,7 +1,7 @@
 import type { Facts, Subject } from './attribute.ts'
 import type { Active, Calendar, EventRun } from './calendar.ts'
 import { type Candidate, createEvaluation, type Evaluation, type Overrides } from './evaluation.ts'
-import { type Explained, explain } from './explain.ts'
+import { createTelling, type Explained, explain, type Telling } from './explain.ts'
 import type { Flags } from './flags.ts'
 import { isOfType } from './value.ts'
 
@@ -11,8 +11,15 @@ export type Evaluator = {
   evaluate(key: string, subject: Subject): Evaluation | undefined
   /** Every flag, by its key. */
   evaluateAll(subject: Subject): Evaluation[]
-  /** The same as `evaluate`, with everything that was looked at on the way. */
-  explain(key: string, subject: Subject): { readonly evaluation: Evaluation; readonly steps: Explained[] } | undefined
+  /**
+   * The same as `evaluate`, with everything that was looked at on the way. Explanations of one answer share a `telling`, which
+   * bounds them.
+   */
+  explain(
+    key: string,
+    subject: Subject,
+    telling?: Telling,
+  ): { readonly evaluation: Evaluation; readonly steps: Explained[] } | undefined
   /** The runs that a calendar shows to a subject. */
   shownTo(subject: Subject): EventRun[]
   /** Whether an event is for a subject: one for an audience that there is not is for nobody. */
@@ -31,12 +38,14 @@ export const createEvaluator = (flags: Flags, calendar: Calendar): Evaluator => 
   return {
     evaluate: (key, subject) => flags.evaluate(key, flags.factsOf(subject), overridesAt(subject.now)),
     evaluateAll: (subject) => flags.evaluateAll(flags.factsOf(subject), overridesAt(subject.now)),
-    explain: (key, subject) => {
+    explain: (key, subject, telling = createTelling()) => {
       const overrides = overridesAt(subject.now)
       const facts = flags.factsOf(subject)
       const evaluation = flags.evaluate(key, facts, overrides)
       const candidates = flags.candidatesOf(key, overrides)
-      return evaluation && candidates && { evaluation, steps: explain(candidates, facts, flags.scope) }
+      return (
+        evaluation && candidates && { evaluation, steps: explain(candidates, { facts, scope: flags.scope, telling }) }
+      )
     },
     shownTo: (subject) => {
       const facts = flags.factsOf(subject)

@@ -18,7 +18,7 @@ const priority = z.int().min(-1_000).max(1_000).default(0)
 const conditionSchema = z.custom<Condition>((value) => typeof value === 'object' && value !== null, 'not a condition')
 
 /** Entries of a member at the most. With `documentBytesMax` they bound what an isolate holds and what an evaluation looks at. */
-const entriesMax = {
+export const entriesMax = {
   attributes: 200,
   audiences: 500,
   flags: 2_000,
@@ -28,14 +28,27 @@ const entriesMax = {
   metadata: 20,
 }
 
-const table = <Value extends z.ZodType>(value: Value, max: number, key: z.ZodType<string, string> = keySchema) =>
-  z.record(key, value).refine((entries) => Object.keys(entries).length <= max, `more than ${max} entries`)
+const sizeOf = (value: unknown): number => (typeof value === 'object' && value !== null ? Object.keys(value).length : 0)
+
+/** Counted before any entry is looked at: what is wrong with each of a million takes seconds to say. */
+const atMost = (max: number) =>
+  z.unknown().refine((value) => sizeOf(value) <= max, { error: `more than ${max} entries`, abort: true })
+
+/** An object of at most `max` members, by their keys. */
+export const table = <Value extends z.ZodType>(value: Value, max: number, key: z.ZodType<string, string> = keySchema) =>
+  atMost(max).pipe(z.record(key, value))
+
+/** An array of `min` to `max` elements. */
+export const list = <Value extends z.ZodType>(
+  value: Value,
+  { min = 0, max }: { readonly min?: number; readonly max: number },
+) => atMost(max).pipe(z.array(value).min(min))
+
+/** Whatever JSON text says, as it was read. `z.json()` looks into every number of it, which takes seconds for a large one. */
+export const valueSchema = z.unknown()
 
 /** Shares of a whole, in the order in which they take their places: who grows the first one moves nobody out of it. */
-const splitSchema = z
-  .array(z.strictObject({ variant: keySchema, basisPoints }))
-  .min(1)
-  .max(entriesMax.variants)
+const splitSchema = list(z.strictObject({ variant: keySchema, basisPoints }), { min: 1, max: entriesMax.variants })
   .refine(
     (arms) => arms.reduce((sum, arm) => sum + arm.basisPoints, 0) === basisPointsMax,
     `the shares must be ${basisPointsMax} basis points together`,
@@ -64,7 +77,7 @@ const flagSchema = z.strictObject({
   type: z.enum(flagTypes),
   /** Off, everybody gets the default, with the reason DISABLED. */
   enabled: z.boolean().default(true),
-  variants: table(z.json(), entriesMax.variants).refine(
+  variants: table(valueSchema, entriesMax.variants).refine(
     (variants) => Object.keys(variants).length > 0,
     'has no variant',
   ),
@@ -73,7 +86,7 @@ const flagSchema = z.strictObject({
   /** The attribute by whose value splits tell units apart. */
   unit: attributeNameSchema.default('targetingKey'),
   /** The first that is for somebody decides. */
-  rules: z.array(ruleSchema).max(entriesMax.rules).default([]),
+  rules: list(ruleSchema, { max: entriesMax.rules }).default([]),
   /** Comes with every evaluation. */
   metadata: table(
     z.union([z.string().max(256), z.number(), z.boolean()]),

@@ -1,10 +1,10 @@
 import * as z from 'zod'
 import { currencyCodeSchema, metadataSchema, textSchema } from '#contract/scalars.ts'
-import { keySchema } from './flags-document.ts'
+import { keySchema, list, table, valueSchema } from './flags-document.ts'
 import { scheduleSchema } from './schedule.ts'
 
 /** Entries at the most: what a calendar can be shown as. */
-const eventsMax = 500
+export const eventsMax = 500
 const rewardsMax = 20
 const flagsMax = 50
 
@@ -28,9 +28,7 @@ const liveEventSchema = z.strictObject({
   /** An audience of the flags; absent for everybody. */
   audience: keySchema.optional(),
   requiresJoin: z.boolean().default(false),
-  rewards: z
-    .array(z.strictObject({ currency: currencyCodeSchema, amount: z.int().positive() }))
-    .max(rewardsMax)
+  rewards: list(z.strictObject({ currency: currencyCodeSchema, amount: z.int().positive() }), { max: rewardsMax })
     .refine(
       (rewards) => new Set(rewards.map(({ currency }) => currency)).size === rewards.length,
       'a currency stands twice',
@@ -39,10 +37,7 @@ const liveEventSchema = z.strictObject({
   claimGraceMinutes: z.int().min(0).max(claimGraceMinutesMax).default(0),
   announceMinutes: z.int().min(0).max(announceMinutesMax).default(announceMinutesDefault),
   /** What flags are while it is active, by their keys. */
-  flags: z
-    .record(keySchema, z.json())
-    .refine((flags) => Object.keys(flags).length <= flagsMax, `more than ${flagsMax} entries`)
-    .default({}),
+  flags: table(valueSchema, flagsMax).default({}),
   /** Of several that say what one flag is the highest decides; then the first by its key. */
   priority: z.int().min(-1_000).max(1_000).default(0),
   /** The leaderboard that belongs to it. */
@@ -53,10 +48,7 @@ const liveEventSchema = z.strictObject({
 export type LiveEvent = z.output<typeof liveEventSchema>
 
 export const liveEventsDocumentSchema = z.strictObject({
-  events: z
-    .record(eventKeySchema, liveEventSchema)
-    .refine((events) => Object.keys(events).length <= eventsMax, `more than ${eventsMax} entries`)
-    .default({}),
+  events: table(liveEventSchema, eventsMax, eventKeySchema).default({}),
 })
 export type LiveEventsDocument = z.output<typeof liveEventsDocumentSchema>
 

@@ -3,6 +3,7 @@ import type { Subject } from '#contract/evaluate/attribute.ts'
 import { builtIns } from '#contract/evaluate/attribute.ts'
 import { readCompiled } from '#contract/evaluate/compiled.ts'
 import { createEvaluator, type Evaluator } from '#contract/evaluate/evaluator.ts'
+import { createTelling, type Telling } from '#contract/evaluate/explain.ts'
 import { prepareFlags } from '#contract/evaluate/flags.ts'
 import type { evaluateAs as route } from '#contract/flags.ts'
 import { Fault, inputErrorsMax } from '#contract/problem.ts'
@@ -35,15 +36,20 @@ export const evaluateAs = async (
   const draft = body.document === 'draft' ? await draftOf(ctx.db, live) : undefined
   const { keys, evaluator } = draft ?? { keys: live.flags.keys, evaluator: live.evaluator }
   const subject: Subject = { context: body.context, known: body.known, now: at.getTime() }
+  const telling = createTelling()
   return {
     numbers: { ...live.numbers, ...(draft ? { flags: null } : {}) },
     at: at.toISOString(),
-    flags: (body.flags ?? keys.slice(0, listedMax)).map((key) => explained(evaluator, key, subject)),
+    flags: (body.flags ?? keys.slice(0, listedMax)).map((key) => explained(evaluator, key, { subject, telling })),
   }
 }
 
-const explained = (evaluator: Evaluator, key: string, subject: Subject): Explained => {
-  const found = evaluator.explain(key, subject)
+const explained = (
+  evaluator: Evaluator,
+  key: string,
+  { subject, telling }: { readonly subject: Subject; readonly telling: Telling },
+): Explained => {
+  const found = evaluator.explain(key, subject, telling)
   if (found) return { result: found.evaluation.answer, steps: found.steps }
   return { result: { key, errorCode: 'FLAG_NOT_FOUND', errorDetails: 'there is no such flag' }, steps: [] }
 }
