@@ -1,13 +1,12 @@
 import * as z from 'zod'
+import type { RunState } from './evaluate/calendar.ts'
 import { contextSchema } from './flags.ts'
 import { transactionIdSchema } from './ids.ts'
 import { defineRoute, direct, forwarded, localEvaluation } from './route.ts'
 import { currencyCodeSchema, metadataSchema, timeSchema } from './scalars.ts'
 import { balancesSchema } from './wallet.ts'
 
-/** What a run of a live event is at a moment. It follows from the schedule: nothing flips it. */
-export const runStates = ['upcoming', 'active', 'ended'] as const
-export type RunState = (typeof runStates)[number]
+const runStates = ['upcoming', 'active', 'ended'] as const satisfies readonly RunState[]
 
 /** `summer-fest.1`, or for an event that recurs `happy-hour.20261127T180000Z`: the event, and which of its runs. */
 export const runIdSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}\.[0-9TZ]{1,16}$/, 'not the id of a run')

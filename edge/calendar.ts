@@ -1,5 +1,5 @@
 import type * as z from 'zod'
-import { claimUntilOf, type EventRun } from '#contract/evaluate/calendar.ts'
+import { claimUntilOf, type EventRun, stateOf } from '#contract/evaluate/calendar.ts'
 import type { LiveEventRun, listLiveEvents } from '#contract/live-events.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Answer } from './answer.ts'
@@ -43,7 +43,7 @@ const runOf = (shown: EventRun, now: number): LiveEventRun => {
     runId: run.runId,
     eventKey: key,
     title: event.title,
-    state: now < run.startsAt ? 'upcoming' : now < run.endsAt ? 'active' : 'ended',
+    state: stateOf(run, now),
     startsAt: timeOf(run.startsAt),
     endsAt: timeOf(run.endsAt),
     claimUntil: timeOf(claimUntilOf(shown)),

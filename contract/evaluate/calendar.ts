@@ -27,6 +27,12 @@ const aheadMax = 4
 /** Runs in the longest time in which a reward can be claimed, were there one in each of its hours. */
 const lookedAtMax = 1_000
 
+/** What a run is at a moment: its start belongs to it, its end does not. It follows from the schedule; nothing flips it. */
+export type RunState = 'upcoming' | 'active' | 'ended'
+
+export const stateOf = ({ startsAt, endsAt }: Run, now: number): RunState =>
+  now < startsAt ? 'upcoming' : now < endsAt ? 'active' : 'ended'
+
 export const claimUntilOf = ({ event, run }: EventRun): number => run.endsAt + event.claimGraceMinutes * minuteMs
 
 export const prepareLiveEvents = (document: LiveEventsDocument): Calendar => {

@@ -1,4 +1,4 @@
-import { claimUntilOf, type EventRun } from '#contract/evaluate/calendar.ts'
+import { claimUntilOf, type EventRun, stateOf } from '#contract/evaluate/calendar.ts'
 import type { claimLiveEvent as route } from '#contract/live-events.ts'
 import { Fault } from '#contract/problem.ts'
 import type { InputOf } from '#contract/route.ts'
@@ -7,7 +7,6 @@ import { type Context, playerOf } from '#core/context.ts'
 import type { LiveContent } from '#core/live-content.ts'
 import { move } from '#core/value.ts'
 import { hasJoined } from '#db/participations.ts'
-import { stateOf } from './state.ts'
 import { subjectOf } from './subject.ts'
 
 /** What the ledger knows the reward of a run by, for ever. It has a space, as no key has one. */

@@ -1,3 +1,4 @@
+import { stateOf } from '#contract/evaluate/calendar.ts'
 import { newId } from '#contract/ids.ts'
 import type { joinLiveEvent as route } from '#contract/live-events.ts'
 import { Fault } from '#contract/problem.ts'
@@ -6,7 +7,6 @@ import { refusedWith, type SetWork } from '#core/combine.ts'
 import { type Context, playerOf } from '#core/context.ts'
 import type { Live, LiveContent } from '#core/live-content.ts'
 import { type JoinInput, joinStatement } from '#db/join.ts'
-import { stateOf } from './state.ts'
 import { subjectOf } from './subject.ts'
 
 /**
