@@ -43,6 +43,7 @@ const merge = 'test/merge.test.ts'
 const schedule = 'test/schedule.test.ts'
 const evaluation = 'test/evaluation.test.ts'
 const evaluationCompiled = 'test/evaluation-compiled.test.ts'
+const calendar = 'test/calendar.test.ts'
 const evaluationTime = 'test/evaluation-time.test.ts'
 const flagVectors = 'test/flag-vectors.test.ts'
 const mergeCells = 'test/merge-cells.test.ts'
@@ -1793,6 +1794,38 @@ export const mutants: readonly Mutant[] = [
     replace: 'held !== undefined && pointer.version === held.version',
     test: edgeContent,
     testName: 'a version never goes back',
+  },
+  {
+    name: 'content-faults-without-end',
+    file: 'contract/evaluate/check-condition.ts',
+    find: '    if (faults.length >= listedMax) break\n',
+    replace: '',
+    test: contentFaults,
+    testName: 'of a large document whose parts of one condition',
+  },
+  {
+    name: 'explained-without-end',
+    file: 'contract/evaluate/explain.ts',
+    find: 'next && telling.left > 0;',
+    replace: 'next;',
+    test: evaluationTime,
+    testName: 'explanations of one answer',
+  },
+  {
+    name: 'audience-told-again',
+    file: 'contract/evaluate/explain.ts',
+    find: '!telling.audiences.has(condition.audience)',
+    replace: 'telling.left > 0',
+    test: evaluationTime,
+    testName: 'explanations of one answer',
+  },
+  {
+    name: 'active-beyond-what-is-known',
+    file: 'contract/evaluate/calendar.ts',
+    find: 'Math.min(until, known.until, next ?',
+    replace: 'Math.min(until, next ?',
+    test: calendar,
+    testName: 'what is on',
   },
   {
     name: 'content-slow-miss',
