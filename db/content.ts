@@ -86,11 +86,15 @@ const head = {
   publishedAt: contentVersions.publishedAt,
 }
 
+/** Whoever changes a draft waits behind a publish, which checks a document of megabytes, rather than being told to come again. */
+const lockMaxMs = 3_000
+
 /**
  * Locks the drafts of all kinds until the transaction ends, in the order of the kinds: one kind is checked against what is
  * live of another, so publishes of two kinds wait for each other.
  */
 export const lockDrafts = async (tx: Tx): Promise<void> => {
+  await tx.execute(sql.raw(`set local lock_timeout = ${lockMaxMs}`))
   await tx.select({ kind: contentDrafts.kind }).from(contentDrafts).orderBy(asc(contentDrafts.kind)).for('update')
 }
 

@@ -11,7 +11,10 @@ import { type Routed, readBody } from './exchange.ts'
 import { placeOf } from './place.ts'
 import { askInParts, isSplit, type Unaddressed } from './split.ts'
 
-/** How long a caller waits, milliseconds: long enough for a write behind others, short enough to be retried by a person. */
+/**
+ * How long a caller waits, milliseconds: long enough for a write behind others, short enough to be retried by a person. An
+ * operator waits as long for a read, which may compare two documents of megabytes.
+ */
 const budgetMs = { direct: 2_000, forwarded: 5_000 }
 
 /** What of a core's answer a client gets to see. */
@@ -67,7 +70,7 @@ const requestOf = async (exchange: Routed): Promise<Unaddressed> => {
       'idempotency-key': idempotencyKeyOf(route, header('idempotency-key'), () => crypto.randomUUID()),
     },
     ...(route.body ? { body: await readBody(exchange) } : {}),
-    deadlineAt: exchange.arrivedAt + budgetMs[writes ? 'forwarded' : 'direct'],
+    deadlineAt: exchange.arrivedAt + budgetMs[writes || route.access === 'operator' ? 'forwarded' : 'direct'],
   }
 }
 
