@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ContentChange } from '#contract/content.ts'
+import { isObject, type JsonObject } from '#contract/evaluate/value.ts'
 import { pointerOf } from './content-checks.ts'
 
 /**
@@ -16,11 +17,6 @@ const compare = (before: unknown, after: unknown, pointer: string): ContentChang
     return after.flatMap((value, index) => compare(before[index], value, `${pointer}/${index}`))
   return isDeepStrictEqual(before, after) ? [] : [{ pointer, change: 'changed', before, after }]
 }
-
-type JsonObject = Readonly<Record<string, unknown>>
-
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const compareObjects = (before: JsonObject, after: JsonObject, pointer: string): ContentChange[] => [
   ...Object.entries(after).flatMap(([name, value]): ContentChange[] => {

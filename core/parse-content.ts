@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type * as z from 'zod'
 import type { ContentFault } from '#contract/content.ts'
+import { isObject } from '#contract/evaluate/value.ts'
 import { faultsMax, faultsOfSchema, pointerOf } from './content-checks.ts'
 
 /** A schema of tables, each of which may be absent. */
@@ -55,6 +56,3 @@ const takeApart = ({ shape }: DocumentSchema, entriesMax: Readonly<Record<string
   }
   return { rest: Object.fromEntries(rest), entries, faults }
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,5 +1,6 @@
 import type { Subject } from '#contract/evaluate/attribute.ts'
 import type { Answer as Evaluated } from '#contract/evaluate/evaluation.ts'
+import { isObject } from '#contract/evaluate/value.ts'
 import { parseJson } from '#contract/input.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Answer } from './answer.ts'
@@ -7,7 +8,7 @@ import type { Content, Published } from './content.ts'
 import { isKnown } from './etag.ts'
 import { type Routed, readBody } from './exchange.ts'
 import { sha256 } from './hash.ts'
-import { isObject, subjectOf } from './subject.ts'
+import { subjectOf } from './subject.ts'
 
 /** The document that the flags were evaluated with: 1, 2, 3 …, and 0 before the first. */
 const numberHeader = 'perigee-flags'

@@ -1,4 +1,5 @@
 import type { Subject } from '#contract/evaluate/attribute.ts'
+import { isObject } from '#contract/evaluate/value.ts'
 import { Fault, type InputError } from '#contract/problem.ts'
 import type { Routed } from './exchange.ts'
 import { placeOf } from './place.ts'
@@ -24,6 +25,3 @@ export const subjectOf = (exchange: Routed, context: unknown, at: Pick<InputErro
     now: exchange.arrivedAt,
   }
 }
-
-export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

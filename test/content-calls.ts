@@ -45,3 +45,11 @@ export const publishNew = async (operator: Operator, kind: ContentKind, document
 /** One more publisher of a world, beside the one that its core runs. */
 export const publisherOf = ({ database: { db }, clock, logLines }: World): Publisher =>
   createPublisher({ db, cell, clock, log: createLog({ service: 'core', cell }, (line) => logLines.push(line)) })
+
+/** As it was before the first publish; only revisions go on. */
+export const forgetContent = async ({ sql }: World): Promise<void> => {
+  await sql`delete from content_versions`
+  await sql`update content_drafts set revision = revision + 1, draft = null, draft_updated_at = null,
+    draft_updated_by = null, publish_at = null, scheduled = null, scheduled_by = null, scheduled_note = null`
+  await sql`delete from audit_log`
+}

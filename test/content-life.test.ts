@@ -4,7 +4,7 @@ import { CallError } from '#contract/client.ts'
 import { type ContentKind, contentKinds } from '#contract/content.ts'
 import type { Role } from '#contract/rights.ts'
 import { encodeCursor } from '#core/page.ts'
-import { draft, flagOf, ifMatch, type Operator, publishNew } from './content-calls.ts'
+import { draft, flagOf, forgetContent, ifMatch, type Operator, publishNew } from './content-calls.ts'
 import { startWorld, type World } from './harness.ts'
 import { outcomeOf } from './outcome.ts'
 import { makeSpareOperators } from './spare-operators.ts'
@@ -19,10 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => world?.stop())
 beforeEach(async () => {
-  await world.sql`delete from content_versions`
-  await world.sql`update content_drafts set revision = revision + 1, draft = null, draft_updated_at = null,
-    draft_updated_by = null, publish_at = null, scheduled = null, scheduled_by = null, scheduled_note = null`
-  await world.sql`delete from audit_log`
+  await forgetContent(world)
   operator = world.client({ bearer: world.keys.operator })
 })
 

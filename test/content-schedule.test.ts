@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { ContentKind } from '#contract/content.ts'
-import { draft, eventOf, flagOf, ifMatch, type Operator, publisherOf, publishNew } from './content-calls.ts'
+import {
+  draft,
+  eventOf,
+  flagOf,
+  forgetContent,
+  ifMatch,
+  type Operator,
+  publisherOf,
+  publishNew,
+} from './content-calls.ts'
 import { eventually } from './eventually.ts'
 import { startWorld, type World } from './harness.ts'
 import { outcomeOf } from './outcome.ts'
@@ -16,10 +25,7 @@ beforeAll(async () => {
 })
 afterAll(() => world?.stop())
 beforeEach(async () => {
-  await world.sql`delete from content_versions`
-  await world.sql`update content_drafts set revision = revision + 1, draft = null, draft_updated_at = null,
-    draft_updated_by = null, publish_at = null, scheduled = null, scheduled_by = null, scheduled_note = null`
-  await world.sql`delete from audit_log`
+  await forgetContent(world)
   operator = world.client({ bearer: world.keys.operator })
 })
 

@@ -2085,7 +2085,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'lists-have-no-names',
-    file: 'contract/evaluate/attribute.ts',
+    file: 'contract/evaluate/value.ts',
     find: ' && !Array.isArray(value)',
     replace: '',
     test: flagVectors,

@@ -1,4 +1,5 @@
 import { bytesOf } from './hash.ts'
+import { isObject } from './value.ts'
 import { parseVersion } from './version.ts'
 
 /** What rules can compare: a `time` is an RFC 3339 text, a `version` one by semver, `strings` a list. */
@@ -118,9 +119,6 @@ const valueAt = (context: Readonly<Record<string, unknown>>, path: readonly stri
   }
   return value
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Elements of a list that count; the others are as good as not there. */
 const elementsMax = 1_000

@@ -1,6 +1,7 @@
 import { type ContentFault, listedMax } from '#contract/content.ts'
 import type { AttributeType } from './attribute.ts'
 import { type Condition, type Operator, operators, operatorsOf, parseOperand } from './condition.ts'
+import { isObject } from './value.ts'
 
 /** Nesting is for people to read. */
 const depthMax = 8
@@ -25,9 +26,6 @@ export const faultsOfCondition = (condition: unknown, at: string, vocabulary: Vo
   check(condition, { at, depth: 1, vocabulary })
 
 type Place = { readonly at: string; readonly depth: number; readonly vocabulary: Vocabulary }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const check = (condition: unknown, place: Place): ContentFault[] => {
   const { at, depth } = place

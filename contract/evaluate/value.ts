@@ -1,5 +1,11 @@
 import type { FlagType } from './flags-document.ts'
 
+/** A JSON object: no list, and not null. */
+export type JsonObject = Readonly<Record<string, unknown>>
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 /** Whether a JSON value is one of a flag's type. Whole numbers stay within 2^53 - 1, so that every language holds them. */
 export const isOfType = (type: FlagType, value: unknown): boolean => {
   switch (type) {
@@ -11,6 +17,6 @@ export const isOfType = (type: FlagType, value: unknown): boolean => {
     case 'number':
       return typeof value === 'number' && Number.isFinite(value)
     case 'object':
-      return typeof value === 'object' && value !== null && !Array.isArray(value)
+      return isObject(value)
   }
 }

@@ -1,4 +1,5 @@
 import { documentBytesMax, type patchDraft as route } from '#contract/content.ts'
+import { isObject } from '#contract/evaluate/value.ts'
 import type { InputOf } from '#contract/route.ts'
 import type { Context } from '#core/context.ts'
 import { draftOf, textOfDraft } from '#core/drafts.ts'
@@ -31,9 +32,6 @@ export const patchDraft = async (
     audit: { action: 'content.draft', subject: `content:${kind}`, detail: { revision } },
   }
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
  * A JSON Merge Patch. It goes no deeper than the deeper one of the two, so a draft that was patched is as shallow as its bodies.
