@@ -145,6 +145,7 @@ export const errors = define({
     extras: { limitBytes: count },
   },
   internal: { status: 500, title: 'Something broke on our side', retryable: true },
+  overloaded: { status: 503, title: 'There is more to do than can be done', retryable: true },
   unavailable: { status: 503, title: 'A part that this call needs is not available', retryable: true },
   deadline_exceeded: { status: 503, title: 'The call ran out of time', retryable: true },
 })

@@ -18,6 +18,7 @@ export const recordExposures = defineRoute({
   access: 'player',
   cell: 'caller',
   delivery: forwarded({ idempotencyKey: 'optional' }),
+  deferrable: true,
   body: z
     .strictObject({
       exposures: z

@@ -88,6 +88,8 @@ export type Route = {
   readonly bodyBytesMax?: number
   /** A change of what others change too: without `If-Match` it is refused, and where that no longer matches. */
   readonly precondition?: 'if-match'
+  /** Whoever sends it can as well send it later: under too much load it is refused first. */
+  readonly deferrable?: true
   /** How it says no, where that is not RFC 9457: OFREP has a form of its own. */
   readonly errorFormat?: 'ofrep'
   /** The status of success. */
@@ -235,9 +237,9 @@ const byAccess: Record<Access, readonly ErrorCode[]> = {
 }
 
 const byDelivery: Record<Delivery['kind'], readonly ErrorCode[]> = {
-  cached: ['unavailable', 'deadline_exceeded', 'internal'],
-  direct: ['unavailable', 'deadline_exceeded', 'internal'],
-  forwarded: ['unavailable', 'deadline_exceeded', 'internal'],
+  cached: ['overloaded', 'unavailable', 'deadline_exceeded', 'internal'],
+  direct: ['overloaded', 'unavailable', 'deadline_exceeded', 'internal'],
+  forwarded: ['overloaded', 'unavailable', 'deadline_exceeded', 'internal'],
   local: ['internal'],
 }
 
