@@ -3,10 +3,12 @@ import { Hono, type Context as HonoContext } from 'hono'
 import { bodyBytesMax, edgeHeaders, type NamedKey, parseFloor, parsePlace } from '#contract/edge-request.ts'
 import { idempotencyKeyOf } from '#contract/idempotency.ts'
 import type { Cell } from '#contract/ids.ts'
+import { type LoadClass, loadClassOf } from '#contract/load-class.ts'
 import { Fault, problemContentType, problemText, retryAfterOf } from '#contract/problem.ts'
 import { bySpecificity } from '#contract/route.ts'
 import type { Db } from '#db/client.ts'
 import type { Log } from '#infra/log.ts'
+import type { Admission } from './admission.ts'
 import type { Command } from './command.ts'
 import type { Context } from './context.ts'
 import { verifyEdgeSignature } from './edge-signature.ts'
@@ -27,6 +29,7 @@ export type AppOptions = {
   /** Undefined where there is none. */
   readonly replica: Replica | undefined
   readonly write: Write
+  readonly admission: Admission
   readonly edgeKeys: readonly NamedKey[]
   readonly principals: PrincipalReader
   readonly log: Log
@@ -54,15 +57,23 @@ export const createApp = (options: AppOptions): Hono => {
   })
   for (const route of options.internal)
     app.on(route.method, honoPath(route.path), (c) =>
-      logged(c, options, route.path, (trail) => replyInternal(c, options, { route, trail })),
+      // Requests of all classes stand on what edges and other cells ask.
+      served(c, options, { path: route.path, loadClass: 'sign-in' }, (trail) =>
+        replyInternal(c, options, { route, trail }),
+      ),
     )
   const { push } = options
   if (push)
-    app.post('/internal/events', (c) => logged(c, options, '/internal/events', (trail) => replyPush(c, push, trail)))
+    app.post(pushPath, (c) =>
+      served(c, options, { path: pushPath, loadClass: 'batch' }, (trail) => replyPush(c, push, trail)),
+    )
   const handlers = options.handlers.toSorted((a, b) => bySpecificity(a.route, b.route))
   for (const handler of handlers) {
     const { method, path } = handler.route
-    app.on(method, honoPath(path), (c) => logged(c, options, path, (trail) => reply(c, options, { handler, trail })))
+    const loadClass = loadClassOf(handler.route)
+    app.on(method, honoPath(path), (c) =>
+      served(c, options, { path, loadClass }, (trail) => reply(c, options, { handler, trail })),
+    )
   }
   app.notFound((c) => logged(c, options, 'none', async () => Promise.reject(new Fault('not_found'))))
   return app
@@ -169,6 +180,32 @@ const rawRequestOf = async (c: HonoContext, limitBytes: number): Promise<RawRequ
   }
 }
 
+/** Where Pub/Sub pushes to. */
+const pushPath = '/internal/events'
+
+/** Answers where there is room for one more, before anything of the request is read. */
+const served = (
+  c: HonoContext,
+  options: AppOptions,
+  { path, loadClass }: { readonly path: string; readonly loadClass: LoadClass },
+  answer: (trail: Trail) => Promise<Reply>,
+): Promise<Response> =>
+  logged(c, options, path, async (trail) => {
+    const leave = await options.admission.enter(loadClass, `${c.req.method} ${path}`)
+    let wasWorkedOff = false
+    try {
+      const result = await answer(trail)
+      wasWorkedOff = true
+      return result
+    } catch (error) {
+      // What took too long says most of all; what was refused for another reason may have taken no time.
+      wasWorkedOff = faultOf(error).code === 'deadline_exceeded'
+      throw error
+    } finally {
+      leave(wasWorkedOff)
+    }
+  })
+
 /** Answers, turns what was thrown into a problem, and writes the one line that a request leaves in the log. */
 const logged = async (
   c: HonoContext,
@@ -187,16 +224,18 @@ const logged = async (
   const result = await answer(trail).catch((error: unknown) => failure(error, options.log, trail))
   const { requestId, principal } = trail
   for (const error of result.failed ?? []) logFailure(error, options.log, trail)
-  options.log.info('request', {
-    requestId,
-    trace: traceparent.split('-')[1],
-    method: c.req.method,
-    route: trail.route,
-    principal,
-    status: result.status,
-    ...(result.source ? { source: result.source } : {}),
-    durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
-  })
+  // A line would cost more than the refusal; they are told by number.
+  if (!result.refused)
+    options.log.info('request', {
+      requestId,
+      trace: traceparent.split('-')[1],
+      method: c.req.method,
+      route: trail.route,
+      principal,
+      status: result.status,
+      ...(result.source ? { source: result.source } : {}),
+      durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
+    })
   const headers = { 'content-type': result.contentType, 'x-request-id': requestId, ...result.headers }
   return new Response(result.body, { status: result.status, headers })
 }
@@ -221,6 +260,7 @@ const failure = (error: unknown, log: Log, trail: Trail): Reply => {
       ...(error instanceof Absent ? error.headers : {}),
     },
     ...(error instanceof Absent ? { source: error.source } : {}),
+    ...(fault.code === 'overloaded' ? { refused: true } : {}),
   }
 }
 

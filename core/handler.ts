@@ -17,6 +17,8 @@ export type Reply = {
   readonly headers?: Readonly<Record<string, string>>
   /** Who answered a cached read; absent for anything else. */
   readonly source?: Source
+  /** It was refused for want of room, and nothing was done. */
+  readonly refused?: true
   /** What failed behind an answer that could be given all the same; for the log. */
   readonly failed?: readonly unknown[]
 }

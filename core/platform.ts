@@ -6,12 +6,14 @@ import type { OidcVerifier } from '#infra/oidc.ts'
 import type { PushVerifier } from '#infra/push-identity.ts'
 import type { RegionalRedis } from '#infra/redis.ts'
 import type { VersionedStore } from '#infra/upstash.ts'
+import { createAdmission } from './admission.ts'
 import { createApp } from './app.ts'
 import { createPasswords, type Derive } from './auth/password.ts'
 import { authRoutes } from './auth/routes.ts'
 import { createSessionIssuer } from './auth/session-issuer.ts'
 import { createSessionSets } from './auth/session-sets.ts'
 import { isFor } from './cloud-event.ts'
+import { createConcurrencyLimit } from './concurrency-limit.ts'
 import { type Config, type Neighbours, neighboursOf } from './config.ts'
 import { type Consumer, logRefusals } from './consumer.ts'
 import { contentRoutes } from './content/routes.ts'
@@ -113,6 +115,13 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const sets = { size: config.WRITE_SET_SIZE, inFlight: config.WRITE_SETS_IN_FLIGHT }
   const liveContent = createLiveContent({ db, log, clock })
   const stopping = new AbortController()
+  const uptime = () => performance.now()
+  const admission = createAdmission({
+    limit: createConcurrencyLimit({ ...concurrencyOf(config), clock: uptime }),
+    onRefused: (refused, limit) => log.info('more to do than can be done', { ...refused, limit }),
+    clock: uptime,
+    random: Math.random,
+  })
 
   return {
     app: createApp({
@@ -156,6 +165,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
         clock,
         sets,
       }),
+      admission,
       edgeKeys: config.EDGE_KEYS,
       principals: createPrincipalReader(db),
       log,
@@ -189,6 +199,12 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
     },
   }
 }
+
+/**
+ * Where the limit of requests under way begins, and what it stays within: at once the database works on as many as there are
+ * connections; a set is many requests on one of them. A thousand take some tens of megabytes.
+ */
+const concurrencyOf = ({ DATABASE_POOL: pool }: Config) => ({ initial: pool, min: Math.max(4, pool / 2), max: 1_000 })
 
 /** Whether a cell goes by what another one says. */
 const follows = (cell: Config['CELL'], { control }: Neighbours) => cell !== control

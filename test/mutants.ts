@@ -12,6 +12,7 @@ export type Mutant = {
 
 const idempotency = 'test/idempotency.test.ts'
 const refresh = 'test/refresh.test.ts'
+const admission = 'test/admission.test.ts'
 const forgedEdge = 'test/guarantees/forged-edge.test.ts'
 const limiter = 'test/guarantees/limiter.test.ts'
 const tokens = 'test/tokens.test.ts'
@@ -2162,5 +2163,69 @@ export const mutants: readonly Mutant[] = [
     replace: 'table[name]',
     test: evaluationCompiled,
     testName: 'what no document declares',
+  },
+  {
+    name: 'admission-none',
+    file: 'core/admission.ts',
+    find: 'if (hasRoom(loadClass)) return begin(loadClass, kind)',
+    replace: 'return begin(loadClass, kind)',
+    test: 'test/guarantees/overload.test.ts',
+    testName: 'at three times its capacity',
+  },
+  {
+    name: 'admission-reserve',
+    file: 'core/admission.ts',
+    find: 'const reserve = 0.1',
+    replace: 'const reserve = 0',
+    test: admission,
+    testName: 'whoever is more important finds room',
+  },
+  {
+    name: 'admission-ceilings',
+    file: 'core/admission.ts',
+    find: 'return underWay < most * ceilings[loadClass] || inFlight[loadClass] < most * shares[loadClass]',
+    replace: 'return true',
+    test: admission,
+    testName: 'what can wait is refused first',
+  },
+  {
+    name: 'admission-crowd',
+    file: 'core/admission.ts',
+    find: 'isCrowded ? crowdedWaitMs[loadClass] : waitMs',
+    replace: 'waitMs',
+    test: admission,
+    testName: 'in a crowd that stays',
+  },
+  {
+    name: 'admission-line-bound',
+    file: 'core/admission.ts',
+    find: '      if (waiting >= waitingMax) throw refuse(loadClass)\n',
+    replace: '',
+    test: admission,
+    testName: 'a refusal says when to come back',
+  },
+  {
+    name: 'limit-learns-overload',
+    file: 'core/concurrency-limit.ts',
+    find: 'learn(!inUse || window.mostInFlight <= min)',
+    replace: 'learn(true)',
+    test: admission,
+    testName: 'three times what 4 servers',
+  },
+  {
+    name: 'limit-never-learns',
+    file: 'core/concurrency-limit.ts',
+    find: 'learn(!inUse || window.mostInFlight <= min)',
+    replace: 'learn(!inUse)',
+    test: admission,
+    testName: 'a database that has become slower for good',
+  },
+  {
+    name: 'limit-unused-grows',
+    file: 'core/concurrency-limit.ts',
+    find: 'const inUse = window.mostInFlight >= limit / 2',
+    replace: 'const inUse = true',
+    test: admission,
+    testName: 'a limit that nobody needs',
   },
 ]

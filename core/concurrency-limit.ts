@@ -1,0 +1,98 @@
+/** How many requests may be under way at once, as latency tells. */
+export type ConcurrencyLimit = {
+  /** A whole number of requests. */
+  current(): number
+  /** A request has been answered; `inFlight` counts those that were under way with it, itself included. */
+  note(answered: Answered, inFlight: number): void
+}
+
+/** What was answered, by a name that all requests of its kind share, and how long it took. */
+export type Answered = { readonly kind: string; readonly durationMs: number }
+
+export type ConcurrencyLimitOptions = {
+  /** Before anything is known. Near what the database works on at once, so that the first latencies hold no queue of ours. */
+  readonly initial: number
+  /** The limit stays within these two. */
+  readonly min: number
+  readonly max: number
+  /** Milliseconds, from any start. */
+  readonly clock: () => number
+}
+
+/** Long enough to hold many answers, short enough to follow the start of an event. */
+const windowMs = 250
+/** Fewer say nothing. */
+const windowAnswersMin = 10
+/** Latency may be so many times what is normal before the limit falls: below that it is the noise of a loaded machine. */
+const tolerance = 1.5
+/** What one window takes away at the most: a pause of the machine is no reason to begin anew. */
+const gradientMin = 0.5
+/** How much of each window's finding is believed. */
+const smoothing = 0.5
+/** How fast what is normal follows what is seen. It falls fast: nothing is faster than it can be without a queue. */
+const normalRises = 0.05
+const normalFalls = 0.3
+
+/**
+ * Gradient2: the limit grows by its root while latency is normal, and shrinks by as much as latency is above that.
+ *
+ * Two things differ from the published algorithm. What is normal is known by kind of request, and the sums of a window are
+ * compared: more of what is dear looks like no slowness. And it does not rise by what is seen while the limit is in use, for that
+ * contains our own queue: the original learns an overload that lasts as its normal state, and lets more in, again and again. At
+ * its lowest the limit leaves no queue, so what is seen there is believed.
+ *
+ * @see https://github.com/Netflix/concurrency-limits
+ */
+export const createConcurrencyLimit = ({ initial, min, max, clock }: ConcurrencyLimitOptions): ConcurrencyLimit => {
+  const normal = new Map<string, number>()
+  let limit = initial
+  let window = openWindow(clock())
+
+  const slowness = (): number => {
+    let seen = 0
+    let expected = 0
+    for (const [kind, { sumMs, count }] of window.kinds) {
+      seen += sumMs
+      expected += count * (normal.get(kind) ?? sumMs / count)
+    }
+    return expected === 0 ? 1 : seen / expected
+  }
+
+  const learn = (isQueueless: boolean) => {
+    for (const [kind, { sumMs, count }] of window.kinds) {
+      const seen = sumMs / count
+      const known = normal.get(kind) ?? seen
+      if (seen < known) normal.set(kind, known + normalFalls * (seen - known))
+      else if (isQueueless || known === seen) normal.set(kind, known + normalRises * (seen - known))
+    }
+  }
+
+  const closeWindow = () => {
+    const inUse = window.mostInFlight >= limit / 2
+    if (inUse) {
+      const gradient = Math.min(1, Math.max(gradientMin, tolerance / slowness()))
+      const found = limit * gradient + Math.sqrt(limit)
+      limit = Math.min(max, Math.max(min, limit + smoothing * (found - limit)))
+    }
+    learn(!inUse || window.mostInFlight <= min)
+    window = openWindow(clock())
+  }
+
+  return {
+    current: () => Math.floor(limit),
+    note: ({ kind, durationMs }, inFlight) => {
+      const sum = window.kinds.get(kind) ?? { sumMs: 0, count: 0 }
+      window.kinds.set(kind, { sumMs: sum.sumMs + durationMs, count: sum.count + 1 })
+      window.answers++
+      window.mostInFlight = Math.max(window.mostInFlight, inFlight)
+      if (window.answers >= windowAnswersMin && clock() - window.openedAt >= windowMs) closeWindow()
+    },
+  }
+}
+
+const openWindow = (openedAt: number) => ({
+  openedAt,
+  answers: 0,
+  mostInFlight: 0,
+  kinds: new Map<string, { sumMs: number; count: number }>(),
+})

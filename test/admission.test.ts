@@ -1,0 +1,182 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { type LoadClass, loadClasses } from '#contract/load-class.ts'
+import { Fault } from '#contract/problem.ts'
+import { type Admission, createAdmission, type Leave } from '#core/admission.ts'
+import { type ConcurrencyLimit, createConcurrencyLimit } from '#core/concurrency-limit.ts'
+import { createRandom } from './guarantee.ts'
+import { runServed, type Served } from './served-model.ts'
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
+afterEach(() => void vi.useRealTimers())
+
+const clock = () => performance.now()
+const fixed = (limit: number): ConcurrencyLimit => ({ current: () => limit, note: () => {} })
+const admissionOf = (limit: ConcurrencyLimit, onRefused = (_: Readonly<Record<LoadClass, number>>) => {}) =>
+  createAdmission({ limit, onRefused, clock, random: () => 0.5 })
+
+/** Lets in as many of a class as there is room for. */
+const fillUp = async (admission: Admission, loadClass: LoadClass): Promise<Leave[]> => {
+  const leaves: Leave[] = []
+  const before = admission.snapshot().waiting
+  for (let waiting = before; waiting === before; ) {
+    const entering = admission.enter(loadClass, loadClass).then(
+      (leave) => void leaves.push(leave),
+      () => {},
+    )
+    await Promise.race([entering, Promise.resolve().then(() => Promise.resolve())])
+    waiting = admission.snapshot().waiting
+  }
+  return leaves
+}
+
+const faultOf = (entering: Promise<Leave>): Promise<unknown> =>
+  entering.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+
+test('what can wait is refused first, then reads, then writes, and sign-in last', async () => {
+  const most: Record<string, number> = {}
+  for (const loadClass of loadClasses) most[loadClass] = (await fillUp(admissionOf(fixed(20)), loadClass)).length
+  expect(most).toEqual({ batch: 10, read: 15, write: 18, 'sign-in': 20 })
+})
+
+test('whoever is more important finds room where the others have filled theirs', async () => {
+  const admission = admissionOf(fixed(20))
+  for (const loadClass of [...loadClasses].reverse()) await fillUp(admission, loadClass)
+  expect(admission.snapshot().inFlight).toEqual({ batch: 10, read: 5, write: 3, 'sign-in': 2 })
+})
+
+test('writes that fill their room leave reads a part of it', async () => {
+  const admission = admissionOf(fixed(20))
+  const writes = await fillUp(admission, 'write')
+  const reading = faultOf(admission.enter('read', 'read'))
+  writes.pop()?.(true)
+  // A write waits too, and goes first.
+  await vi.advanceTimersByTimeAsync(0)
+  writes.pop()?.(true)
+  expect(await reading).toBeUndefined()
+  expect(admission.snapshot().inFlight).toMatchObject({ read: 1 })
+})
+
+test('a burst waits for a tenth of a second, and the more important goes first', async () => {
+  const admission = admissionOf(fixed(4))
+  const [leave] = await fillUp(admission, 'sign-in')
+  const order: string[] = []
+  for (const loadClass of ['write', 'sign-in'] as const)
+    void admission
+      .enter(loadClass, loadClass)
+      .then(() => order.push(loadClass))
+      .catch(() => order.push('refused'))
+  await vi.advanceTimersByTimeAsync(50)
+  leave?.(true)
+  await vi.advanceTimersByTimeAsync(0)
+  expect(admission.snapshot()).toMatchObject({ waiting: 2, refused: { 'sign-in': 0, write: 0 } })
+  await vi.advanceTimersByTimeAsync(51)
+  expect(order).toEqual(['refused', 'refused'])
+})
+
+test('in a crowd that stays nobody waits long for nothing', async () => {
+  const admission = admissionOf(fixed(4))
+  await fillUp(admission, 'read')
+  await vi.advanceTimersByTimeAsync(101)
+  const askedAt = clock()
+  const refused = faultOf(admission.enter('read', 'read')).then(() => clock() - askedAt)
+  await vi.advanceTimersByTimeAsync(200)
+  expect(await refused).toBeLessThanOrEqual(5)
+  // Nobody has waited in vain for a while: the next one may wait again.
+  await vi.advanceTimersByTimeAsync(600)
+  const again = faultOf(admission.enter('read', 'read')).then(() => clock() - askedAt)
+  await vi.advanceTimersByTimeAsync(200)
+  expect(await again).toBeGreaterThanOrEqual(900)
+})
+
+test('a refusal says when to come back, not the same to all; refusals are told by number, once a second', async () => {
+  const told: unknown[] = []
+  const admission = admissionOf(fixed(4), (refused) => told.push(refused))
+  await fillUp(admission, 'write')
+  const faults = Array.from({ length: 1_500 }, () => faultOf(admission.enter('write', 'write')))
+  expect(admission.snapshot().waiting).toBe(1_000)
+  await vi.advanceTimersByTimeAsync(101)
+  const [first] = await Promise.all(faults)
+  expect(first).toBeInstanceOf(Fault)
+  expect(first).toMatchObject({ code: 'overloaded', retryAfterMs: 2_500 })
+  expect(told).toHaveLength(1)
+  await vi.advanceTimersByTimeAsync(1_000)
+  await Promise.all([faultOf(admission.enter('write', 'write')), vi.advanceTimersByTimeAsync(101)])
+  expect(told).toHaveLength(2)
+  expect(told[1]).toMatchObject({ write: 1_501 })
+  expect(admission.snapshot().refused.write).toBe(1_502)
+})
+
+const gradientOf = (options: { initial: number; min: number }) =>
+  createConcurrencyLimit({ ...options, max: 1_000, clock })
+
+/** One sign-in in ten, two writes, the rest reads, but for a few batches. */
+const mixOf = ({ servers, serviceMs }: Served, times: number) => {
+  const rate = (times * servers * 1_000) / serviceMs
+  return { 'sign-in': 0.1 * rate, write: 0.2 * rate, read: 0.65 * rate, batch: 0.05 * rate }
+}
+
+for (const served of [
+  { servers: 4, serviceMs: 20, minutes: 4 },
+  { servers: 32, serviceMs: 20, minutes: 1 },
+])
+  test(`three times what ${served.servers} servers of ${served.serviceMs} ms can do is as well met after ${served.minutes} minutes as at once`, {
+    timeout: 120_000,
+  }, async () => {
+    const random = createRandom(7)
+    const limit = gradientOf({ initial: 8, min: 4 })
+    const admission = createAdmission({ limit, onRefused: () => {}, clock, random })
+    const capacity = (served.servers * 1_000) / served.serviceMs
+    const { minutes } = served
+    const run = (times: number, seconds: number) =>
+      runServed(admission, served, { rates: mixOf(served, times), seconds, random, settleMs: 2_000 })
+    await run(0.5, 20)
+    const atPeak = await run(1, 60)
+    for (const part of [1, 2, 3]) {
+      const { all, 'sign-in': signIn } = await run(3, minutes * 20)
+      expect(all.served / (minutes * 20 - 2), `part ${part}`).toBeGreaterThan(0.95 * capacity)
+      expect(signIn.served / signIn.offered, `part ${part}`).toBeGreaterThan(0.99)
+      expect(all.p99Ms, `part ${part}`).toBeLessThan(2 * Math.max(atPeak.all.p99Ms, 3 * served.serviceMs))
+    }
+    const after = await run(0.5, 20)
+    expect(after.all.served / after.all.offered).toBeGreaterThan(0.99)
+  })
+
+/** Answers, one after the other, with so many under way. */
+const note = (limit: ConcurrencyLimit, kind: string, durationMs: number, inFlight: number) => {
+  for (let answer = 0; answer < 50; answer++) {
+    vi.advanceTimersByTime(10)
+    limit.note({ kind, durationMs }, inFlight)
+  }
+}
+
+test('more of what is dear is not taken for slowness', () => {
+  const limit = gradientOf({ initial: 20, min: 4 })
+  for (let round = 0; round < 20; round++) {
+    note(limit, 'read', 2, 1)
+    note(limit, 'password', 60, 1)
+  }
+  const before = limit.current()
+  note(limit, 'password', 60, before)
+  expect(limit.current()).toBeGreaterThan(before)
+})
+
+test('a database that has become slower for good is what is normal, once no queue of ours can be the reason', async () => {
+  const limit = gradientOf({ initial: 20, min: 4 })
+  for (let round = 0; round < 20; round++) note(limit, 'read', 5, 1)
+  const limits: number[] = []
+  for (let round = 0; round < 200; round++) {
+    note(limit, 'read', 50, limit.current())
+    limits.push(limit.current())
+  }
+  expect(Math.min(...limits)).toBeLessThanOrEqual(6)
+  expect(limit.current()).toBeGreaterThan(12)
+})
+
+test('a limit that nobody needs does not grow', () => {
+  const limit = gradientOf({ initial: 20, min: 4 })
+  for (let round = 0; round < 100; round++) note(limit, 'read', 5, 3)
+  expect(limit.current()).toBe(20)
+})

@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { cpuOf } from '#bench/cpu.ts'
+import { newId, type PlayerId } from '#contract/ids.ts'
+import type { CoreCall } from '#test/core-call.ts'
+import { type CoreProcess, startCoreProcess } from '#test/core-process.ts'
+import { type CostlyDatabase, makeCostly } from '#test/costly-database.ts'
+import { createRandom, sized, tell } from '#test/guarantee.ts'
+import { cell, startWorld, type World } from '#test/harness.ts'
+import { type Called, runOpenLoad } from '#test/open-load.ts'
+import { quantileOf } from '#test/quantile.ts'
+import { makePlayers, moveCall } from '#test/wallet-calls.ts'
+
+/** Connections of the core, half of which serve what is sent here. */
+const pool = 8
+/** What a statement takes of one of them. */
+const costMs = 8
+/** Callers of a core that has as much to do as it can: twice as many as its connections work for. */
+const peakCallers = 8
+const peakSeconds = sized({ short: 4, long: 20 })
+const times = 3
+const overloadSeconds = sized({ short: 12, long: 600 })
+const normalSeconds = sized({ short: 6, long: 60 })
+/** Of the overload: in the first seconds the limit finds its place. */
+const settlingMs = 3_000
+/** How long a caller waits. */
+const deadlineMs = 2_000
+const playersCount = 500
+
+let world: World
+let database: CostlyDatabase
+let core: CoreProcess
+let players: PlayerId[]
+const deviceIds = Array.from({ length: 50 }, () => randomUUID())
+
+beforeAll(async () => {
+  world = await startWorld()
+  players = await makePlayers(world, playersCount)
+  for (const deviceId of deviceIds) await world.signIn(deviceId)
+  await world.platform.stop()
+  database = await makeCostly(world, { costMs, selects: ['wallets'], inserts: ['wallet_transactions', 'sessions'] })
+  core = await startCoreProcess(world, { DATABASE_URL: database.url, DATABASE_POOL: String(pool) })
+})
+afterAll(async () => {
+  await core?.stop()
+  await database?.drop()
+  await world?.stop()
+})
+
+const random = createRandom()
+const one = <Item>(items: readonly Item[]): Item => {
+  const item = items[Math.floor(random() * items.length)]
+  if (item === undefined) throw new Error('there is none')
+  return item
+}
+
+const makers: Record<string, () => CoreCall> = {
+  'sign-in': () => ({
+    method: 'POST',
+    path: '/v1/auth/device',
+    principal: { kind: 'client', keyId: newId('key', cell, Date.now()) },
+    body: JSON.stringify({ deviceId: one(deviceIds), create: false }),
+  }),
+  write: () => moveCall(world, { playerId: one(players), changes: [{ currency: 'coins', amount: 1 }] }),
+  read: () => ({
+    method: 'GET',
+    path: '/v1/wallet',
+    principal: { kind: 'player', playerId: one(players), sessionId: newId('session', cell, Date.now()), epoch: 0 },
+  }),
+}
+
+/** One in ten signs in, two in ten write, all others read. */
+const anyName = () => {
+  const at = random()
+  return at < 0.1 ? 'sign-in' : at < 0.3 ? 'write' : 'read'
+}
+
+const send = () => {
+  const name = anyName()
+  const make = makers[name]
+  if (!make) throw new Error(name)
+  const call = make()
+  const limited = { ...call, headers: { ...call.headers, 'perigee-deadline-ms': String(deadlineMs) } }
+  const answer = core.ask(limited).then(async (response) => {
+    await response.arrayBuffer()
+    return response.status
+  })
+  return { name, answer }
+}
+
+/** What a core can do at the most: callers who each wait for their answer. */
+const runClosedLoad = async (callers: number, seconds: number): Promise<Called[]> => {
+  const calls: Called[] = []
+  const startedAt = performance.now()
+  const caller = async () => {
+    for (let at = 0; at < seconds * 1_000; at = performance.now() - startedAt) {
+      const sentAt = performance.now()
+      const { name, answer } = send()
+      const status = await answer.catch(() => 0)
+      calls.push({ name, status, durationMs: performance.now() - sentAt, at })
+    }
+  }
+  await Promise.all(Array.from({ length: callers }, caller))
+  return calls
+}
+
+const isGood = ({ status, durationMs }: Called) => status >= 200 && status < 300 && durationMs <= deadlineMs
+const p99Of = (calls: readonly Called[]) =>
+  quantileOf(
+    calls.filter(isGood).map(({ durationMs }) => durationMs),
+    0.99,
+  )
+const shareOf = (calls: readonly Called[], name: string) => {
+  const named = calls.filter((call) => call.name === name)
+  return named.filter(isGood).length / named.length
+}
+
+/** What a core did under a load: answers in time, and what those took that took longest. */
+const measureClosed = async () => {
+  const calls = await runClosedLoad(peakCallers, peakSeconds)
+  return { rate: calls.filter(isGood).length / peakSeconds, p99Ms: p99Of(calls) }
+}
+
+test('at three times its capacity a core does what it can in time, and lets whoever signs in sign in', {
+  timeout: sized({ short: 120_000, long: 1_200_000 }),
+}, async () => {
+  await runClosedLoad(peakCallers, 2)
+  const before = await measureClosed()
+  const cpuBefore = cpuOf(core.pid) ?? Number.NaN
+  const overload = await runOpenLoad({ rate: times * before.rate, seconds: overloadSeconds, random, call: send })
+  const cpuUs = (cpuOf(core.pid) ?? Number.NaN) - cpuBefore
+  const after = await runOpenLoad({ rate: before.rate / 2, seconds: normalSeconds, random, call: send })
+  const again = await measureClosed()
+  // Others use this machine too: what was its capacity at both times is what it had in between.
+  const peak = Math.min(before.rate, again.rate)
+  const p99Ms = Math.max(before.p99Ms, again.p99Ms)
+
+  const settled = overload.filter(({ at }) => at >= settlingMs)
+  const goodput = settled.filter(isGood).length / (overloadSeconds - settlingMs / 1_000)
+  const refused = overload.filter(({ status }) => status === 503).length
+  // Of everything that the core did in that time, so that a refusal can only cost less.
+  const refusalUs = cpuUs / refused
+  const normalAfterMs = Math.max(0, ...after.filter((call) => !isGood(call)).map(({ at }) => at))
+  tell('overload', {
+    'peak/s before': Math.round(before.rate),
+    'peak/s after': Math.round(again.rate),
+    'offered/s': Math.round(overload.length / overloadSeconds),
+    'goodput/s': Math.round(goodput),
+    'share of peak': (goodput / peak).toFixed(2),
+    'p99 at peak ms': Math.round(p99Ms),
+    'p99 of accepted ms': Math.round(p99Of(settled)),
+    'sign-ins': shareOf(settled, 'sign-in').toFixed(4),
+    writes: shareOf(settled, 'write').toFixed(2),
+    reads: shareOf(settled, 'read').toFixed(2),
+    refused,
+    'CPU us a refusal at the most': Math.round(refusalUs),
+    'normal after ms': Math.round(normalAfterMs),
+  })
+  expect(goodput).toBeGreaterThanOrEqual(0.8 * peak)
+  expect(p99Of(settled)).toBeLessThanOrEqual(2 * p99Ms)
+  expect(shareOf(settled, 'sign-in')).toBeGreaterThanOrEqual(0.99)
+  expect(refusalUs).toBeLessThan(1_000)
+  expect(after.at(-1)?.at).toBeGreaterThan(normalAfterMs)
+  expect(normalAfterMs).toBeLessThan(60_000)
+})
