@@ -5,8 +5,8 @@ import type { Answered, ConcurrencyLimit } from './concurrency-limit.ts'
 /** Lets in as many requests as are answered in time, and refuses the others at once, the least important first. */
 export type Admission = {
   /**
-   * Resolves when a request may begin, with what is to be called once it has ended. @throws Fault `overloaded`, at once or a
-   * tenth of a second later
+   * Resolves when a request may begin, with what is to be called once it has ended. @throws Fault `overloaded`, at once or
+   * half a second later
    */
   enter(loadClass: LoadClass, kind: string): Promise<Leave>
   snapshot(): AdmissionSnapshot
@@ -41,8 +41,8 @@ const shares: Record<LoadClass, number> = { 'sign-in': 1, write: 0.4, read: 0.2,
 /** What nobody but the first class is let into. */
 const reserve = 0.1
 
-/** A burst passes sooner than this. */
-const waitMs = 100
+/** A burst passes sooner than this, also one that meets a core which has just begun; nobody thinks a half second a failure. */
+const waitMs = 500
 /** Once a class has waited in vain it is no burst: who waits on then only adds to the delay of those who are let in. */
 const crowdedWaitMs: Record<LoadClass, number> = { 'sign-in': 100, write: 25, read: 5, batch: 0 }
 /** It is no crowd any more when nobody has waited in vain for this long. */
@@ -65,7 +65,7 @@ const counts = (): Record<LoadClass, number> => ({ 'sign-in': 0, write: 0, read:
 
 /**
  * Each request costs a few additions. Where there is no room a request waits for a moment, the more important before the others,
- * and is refused after that: for a tenth of a second in a burst, for next to nothing once it is a crowd that stays.
+ * and is refused after that: for half a second in a burst, for next to nothing once it is a crowd that stays.
  *
  * @see https://queue.acm.org/detail.cfm?id=2839461 for the two waits
  */

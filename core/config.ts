@@ -86,6 +86,20 @@ const coreShape = {
     .max(16)
     .default(2)
     .describe('statements of one kind of write that are under way at once'),
+  CONCURRENCY_MIN: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe('requests under way that are let in however slow they are; half of DATABASE_POOL where it is absent'),
+  CONCURRENCY_MAX: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(1_000)
+    .describe('requests under way at the most, some tens of kilobytes each'),
   DELETION_GRACE_DAYS: z.coerce
     .number()
     .int()

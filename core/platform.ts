@@ -202,9 +202,12 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
 
 /**
  * Where the limit of requests under way begins, and what it stays within: at once the database works on as many as there are
- * connections; a set is many requests on one of them. A thousand take some tens of megabytes.
+ * connections; a set is many requests on one of them.
  */
-const concurrencyOf = ({ DATABASE_POOL: pool }: Config) => ({ initial: pool, min: Math.max(4, pool / 2), max: 1_000 })
+const concurrencyOf = ({ DATABASE_POOL: pool, CONCURRENCY_MIN, CONCURRENCY_MAX: max }: Config) => {
+  const min = Math.min(CONCURRENCY_MIN ?? Math.max(4, pool / 2), max)
+  return { initial: Math.max(min, Math.min(pool, max)), min, max }
+}
 
 /** Whether a cell goes by what another one says. */
 const follows = (cell: Config['CELL'], { control }: Neighbours) => cell !== control

@@ -14,7 +14,7 @@ export type CoreProcess = Child & {
   ask(call: CoreCall): Promise<Response>
 }
 
-/** Starts `core/main.ts` and waits until it is ready. It has no Redis; `settings` add to its environment or replace it. */
+/** Starts `core/main.ts` and waits until it is ready. It has no Redis, and refuses nobody for want of room; `settings` add to its environment or replace it. */
 export const startCoreProcess = async (
   world: World,
   settings: Readonly<Record<string, string>> = {},
@@ -39,6 +39,7 @@ export const startCoreProcess = async (
       ISSUER: world.edgeUrl,
       UPSTASH_URL: world.upstash.url,
       UPSTASH_TOKEN: 'test-token',
+      CONCURRENCY_MIN: '1000',
       ...settings,
     },
   })

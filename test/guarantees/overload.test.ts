@@ -39,7 +39,11 @@ beforeAll(async () => {
   for (const deviceId of deviceIds) await world.signIn(deviceId)
   await world.platform.stop()
   database = await makeCostly(world, { costMs, selects: ['wallets'], inserts: ['wallet_transactions', 'sessions'] })
-  core = await startCoreProcess(world, { DATABASE_URL: database.url, DATABASE_POOL: String(pool) })
+  core = await startCoreProcess(world, {
+    DATABASE_URL: database.url,
+    DATABASE_POOL: String(pool),
+    CONCURRENCY_MIN: String(pool / 2),
+  })
 })
 afterAll(async () => {
   await core?.stop()
