@@ -53,7 +53,7 @@ export const createEdge = (options: EdgeOptions): Edge => {
   const limits = createLimits(environment.limits)
   const hmac = createHmac(environment.edgeKeys)
   const cells = createCells(environment.cells, environment.controlCell)
-  const askCore = createAskCore({ cells, hmac })
+  const askCore = createAskCore({ cells, hmac, log })
   const { dataCentre } = options
   const lastGood = createLastGood({ texts: options.store, dataCentre, clock: Date.now })
   const documents = createDocuments({ askCore, cells, dataCentre, lastGood })
@@ -112,7 +112,8 @@ export const createEdge = (options: EdgeOptions): Edge => {
       return await (asked.kind === 'route' ? answerRoute(exchange, asked) : answerOther(callers, exchange, asked))
     } catch (error) {
       const { requestId } = exchange
-      if (!(error instanceof Fault) || error.status >= 500)
+      // Refusals have to be cheap, and whoever refuses counts them.
+      if (!(error instanceof Fault) || (error.status >= 500 && error.code !== 'overloaded'))
         log.error('a request failed', error, { requestId, route: nameOf(asked) })
       return faultAnswer(error, exchange, asked)
     }

@@ -1,84 +1,100 @@
 import { edgeHeaders, encodePrincipal, encodeSignature, signedBytes } from '#contract/edge-request.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault, problemContentType, problemSchema } from '#contract/problem.ts'
-import { type Breaker, createBreaker, Skipped } from './breaker.ts'
+import type { Log } from '#infra/log.ts'
+import { Skipped } from './breaker.ts'
 import type { Cells } from './cells.ts'
+import type { CoreAnswer, CoreRequest } from './core-call.ts'
 import type { Exchange } from './exchange.ts'
+import { createGuard, createGuardCounts, type Guard } from './guard.ts'
 import type { Hmac } from './hmac.ts'
-
-/** A request to a cell's core. */
-export type CoreRequest = {
-  readonly cell: Cell
-  readonly method: string
-  /** Path with query. */
-  readonly target: string
-  readonly headers?: Readonly<Record<string, string | undefined>>
-  readonly body?: Uint8Array
-  /** When the caller stops to wait, ms since 1970. */
-  readonly deadlineAt: number
-}
-
-/** An answer of a core, read to its end: text can be shared between requests, a Response cannot. */
-export type CoreAnswer = { readonly status: number; readonly headers: Headers; readonly text: string }
+import { createRetrying, Lost } from './retry.ts'
+import { createTally } from './tally.ts'
 
 /**
- * Asks a core, signed. A cell that did not answer several times on end is asked once a second until it does.
- * @throws Fault `unavailable` when it cannot be reached, `deadline_exceeded` when it is too slow
+ * Asks a core, signed, and once more where that may help (`retry.ts`). A cell that did not answer several times on end is asked once a
+ * second until it does; of calls to one that refuses much, some are not sent; and no more than a number of them are under way.
+ * @throws Fault `unavailable` when it cannot be reached, `deadline_exceeded` when it is too slow, `overloaded` when the call was not
+ * sent; a core that says `overloaded` has answered
  */
 export type AskCore = (exchange: Exchange, request: CoreRequest) => Promise<CoreAnswer>
 
-/** A core that had less time than this to answer has not failed: the caller took the rest, perhaps on purpose. */
-const fairMs = 1_000
-
-export const createAskCore = ({ cells, hmac }: { readonly cells: Cells; readonly hmac: Hmac }): AskCore => {
-  const breakers = new Map<Cell, Breaker>()
-  const breakerOf = (cell: Cell): Breaker => {
-    const breaker = breakers.get(cell) ?? createBreaker(Date.now)
-    breakers.set(cell, breaker)
-    return breaker
+export const createAskCore = (options: { readonly cells: Cells; readonly hmac: Hmac; readonly log: Log }): AskCore => {
+  const { cells, hmac, log } = options
+  const clock = Date.now
+  const random = Math.random
+  const counts = createGuardCounts(log, clock)
+  const guards = new Map<Cell, Guard<CoreAnswer>>()
+  const guardOf = (cell: Cell): Guard<CoreAnswer> => {
+    const guard = guards.get(cell) ?? createGuard({ cell, counts, clock, random, isOverloaded, isUnanswered })
+    guards.set(cell, guard)
+    return guard
   }
-  return async (exchange, request) => {
-    const remainingMs = request.deadlineAt - Date.now()
-    if (remainingMs <= 0) throw new Fault('deadline_exceeded')
+  const attempt = async (exchange: Exchange, request: CoreRequest): Promise<CoreAnswer> => {
     exchange.cell = request.cell
-    const { coreUrl } = cells.addressOf(request.cell)
-    const headers = await signedHeaders(hmac, exchange, request, remainingMs)
-    const send = async (): Promise<CoreAnswer> => {
-      const response = await fetch(coreUrl + request.target, {
-        method: request.method,
-        headers,
-        ...(request.body && request.body.length > 0 ? { body: request.body } : {}),
-        signal: AbortSignal.timeout(remainingMs),
-        redirect: 'manual',
-      })
-      return trusted({ status: response.status, headers: response.headers, text: await response.text() })
-    }
     try {
-      return await breakerOf(request.cell).run(send, () => remainingMs >= fairMs)
+      return await guardOf(request.cell).run(request, () => send({ cells, hmac }, exchange, request))
     } catch (cause) {
       if (cause instanceof Fault) throw cause
-      if (!(cause instanceof Skipped) && Date.now() >= request.deadlineAt)
-        throw new Fault('deadline_exceeded', { cause })
-      throw new Fault('unavailable', { detail: 'the core does not answer', cause })
+      if (cause instanceof Skipped) throw new Fault('unavailable', { detail: 'the core does not answer', cause })
+      if (Date.now() >= request.deadlineAt) throw new Fault('deadline_exceeded', { cause })
+      throw new Lost(cause)
     }
   }
+  const retrying = createRetrying({
+    guardOf,
+    counts: {
+      retries: createTally(log, 'perigee.edge.retries', clock),
+      unaffordable: createTally(log, 'perigee.edge.retries_over_budget', clock),
+    },
+    clock,
+    random,
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  })
+  return (exchange, request) => retrying(request, (tried) => attempt(exchange, tried))
+}
+
+const isOverloaded = ({ code }: CoreAnswer) => code === 'overloaded'
+
+/** A core that does not take us for its edge is there; a time that was up before anything was sent says nothing of it. */
+const isUnanswered = (error: unknown) => error instanceof Lost || !(error instanceof Fault)
+
+const send = async (
+  { cells, hmac }: { readonly cells: Cells; readonly hmac: Hmac },
+  exchange: Exchange,
+  request: CoreRequest,
+): Promise<CoreAnswer> => {
+  const remainingMs = request.deadlineAt - Date.now()
+  if (remainingMs <= 0) throw new Fault('deadline_exceeded')
+  const { coreUrl } = cells.addressOf(request.cell)
+  const headers = await signedHeaders(hmac, exchange, request, remainingMs)
+  const response = await fetch(coreUrl + request.target, {
+    method: request.method,
+    headers,
+    ...(request.body && request.body.length > 0 ? { body: request.body } : {}),
+    signal: AbortSignal.timeout(remainingMs),
+    redirect: 'manual',
+  })
+  return trusted({ status: response.status, headers: response.headers, text: await response.text() })
 }
 
 /**
  * What a core says of its caller is for the caller; what stands between, or a core that does not take us for its edge, is our
- * own trouble, and must not look like the caller's.
+ * own trouble, and must not look like the caller's. A failure that is no problem document comes from a balancer that got no answer.
  */
 const trusted = (answer: CoreAnswer): CoreAnswer => {
-  const failed = answer.status >= 400
-  const problem =
-    failed && answer.headers.get('content-type') === problemContentType
-      ? problemSchema.parse(JSON.parse(answer.text))
-      : undefined
-  if (failed && (!problem || problem.code === 'unauthenticated')) {
-    const cause = new Error(`the core answered ${answer.status} ${problem?.code ?? 'without a problem document'}`)
+  const { status, headers, text } = answer
+  if (status < 400) return answer
+  if (headers.get('content-type') !== problemContentType) {
+    const cause = new Error(`the core answered ${status} without a problem document`)
+    throw new Lost(cause)
+  }
+  const { code } = problemSchema.parse(JSON.parse(text))
+  if (code === 'unauthenticated') {
+    const cause = new Error(`the core answered ${status} ${code}`)
     throw new Fault('unavailable', { cause })
   }
-  return answer
+  return { ...answer, code }
 }
 
 const signedHeaders = async (

@@ -1,12 +1,15 @@
 import { edgeHeaders, encodePlace, parseMoved } from '#contract/edge-request.ts'
 import { idempotencyKeyOf } from '#contract/idempotency.ts'
 import type { Cell } from '#contract/ids.ts'
-import { Fault, problemSchema } from '#contract/problem.ts'
+import { loadClassOf } from '#contract/load-class.ts'
+import { problemSchema } from '#contract/problem.ts'
+import type { Route } from '#contract/route.ts'
 import type { Log } from '#infra/log.ts'
 import type { Answer } from './answer.ts'
 import type { Cells } from './cells.ts'
 import type { Consistency } from './consistency.ts'
-import type { AskCore, CoreAnswer, CoreRequest } from './core.ts'
+import type { AskCore } from './core.ts'
+import type { CoreAnswer, CoreRequest } from './core-call.ts'
 import { type Routed, readBody } from './exchange.ts'
 import { placeOf } from './place.ts'
 import { askInParts, isSplit, type Unaddressed } from './split.ts'
@@ -37,11 +40,11 @@ export const createForward =
     const { route } = exchange
     const request = await requestOf(exchange)
     const send: Ask = (part) => askCore(exchange, part)
-    const first = route.cell === 'nearest' ? orTheNext(cells, send) : send
-    const ask: Ask = async (part) => hopOnce(cells, await first(part), (cell) => send({ ...part, cell }))
+    const ask: Ask = async (part) =>
+      hopOnce(cells, await send(part), (cell) => send({ ...part, cell, alternative: undefined }))
     const answer = await (isSplit(route)
       ? askInParts({ exchange, route, cells, ask, log }, request)
-      : ask({ ...request, cell: cells.choose(exchange) }))
+      : ask({ ...request, ...addressOf(cells, exchange) }))
     const headers: Answer['headers'] = { 'cache-control': 'no-store' }
     for (const name of passedHeaders) {
       const value = answer.headers.get(name)
@@ -59,6 +62,8 @@ const requestOf = async (exchange: Routed): Promise<Unaddressed> => {
   const writes = route.delivery.kind === 'forwarded'
   return {
     method: route.method,
+    repeatable: isRepeatable(route),
+    loadClass: loadClassOf(route),
     // Of a query only what the route takes, which is bounded: a core's server refuses longer lines than an edge gets.
     target: route.query ? target : path,
     headers: {
@@ -79,18 +84,19 @@ const asciiOf = (value: string | undefined) => value?.replace(/[^\x20-\x7e]/g, '
 
 type Ask = (request: CoreRequest) => Promise<CoreAnswer>
 
-/** A call without a home: where a cell was not reached, the next one does what any can. */
-const orTheNext =
-  (cells: Cells, send: Ask): Ask =>
-  async (request) => {
-    try {
-      return await send(request)
-    } catch (error) {
-      const other = cells.besides(request.cell)
-      if (!other || !(error instanceof Fault) || error.code !== 'unavailable') throw error
-      return send({ ...request, cell: other })
-    }
-  }
+/** A call without a home: where the nearest cell is not reached, the next one does what any can. */
+const addressOf = (cells: Cells, exchange: Routed): Pick<CoreRequest, 'cell' | 'alternative'> => {
+  const cell = cells.choose(exchange)
+  return { cell, alternative: exchange.route.cell === 'nearest' ? cells.besides(cell) : undefined }
+}
+
+/**
+ * Whether a call is told the same when it is repeated: a read; a write under a key; and a sign-in or a refresh. Other writes without a
+ * key are done once whatever happens, but the second of two is told something else: that the code was used, that the session or the
+ * link is gone, that the old password is wrong. Their callers had better hear that nobody knows.
+ */
+const isRepeatable = ({ delivery, access }: Route): boolean =>
+  delivery.kind !== 'forwarded' || delivery.idempotencyKey !== 'none' || access === 'client'
 
 const hopOnce = async (
   cells: Cells,

@@ -7,7 +7,7 @@ import type { Route, SplitRoute } from '#contract/route.ts'
 import { failedItemText, refusedItemText } from '#contract/split.ts'
 import type { Log } from '#infra/log.ts'
 import type { Cells } from './cells.ts'
-import type { CoreAnswer, CoreRequest } from './core.ts'
+import type { CoreAnswer, CoreRequest } from './core-call.ts'
 import type { Exchange } from './exchange.ts'
 
 /** A request that is not addressed to a cell yet. */
@@ -17,7 +17,7 @@ export type SplitOptions = {
   readonly exchange: Exchange
   readonly route: SplitRoute
   readonly cells: Cells
-  /** Asks a cell's core. @throws Fault `unavailable`, `deadline_exceeded` */
+  /** Asks a cell's core. @throws Fault `overloaded`, `unavailable`, `deadline_exceeded` */
   readonly ask: (request: CoreRequest) => Promise<CoreAnswer>
   readonly log: Log
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { edgeHeaders } from '#contract/edge-request.ts'
+import { Fault, problemContentType, problemText } from '#contract/problem.ts'
 import { freePort } from '#infra/local/ports.ts'
 
 /** What stands between edges and a core: it counts, and can be away in the two ways in which a core is. */
@@ -11,8 +12,11 @@ export type CoreProxy = {
   ageMs: number
   /** How long the core takes longer than it does, ms. */
   delayMs: number
-  /** `refusing`: nobody listens. `silent`: it takes connections and requests, and never answers one. */
-  be(how: 'passing' | 'refusing' | 'silent'): Promise<void>
+  /**
+   * `refusing`: nobody listens. `silent`: it takes connections and requests, and never answers one. `overloaded`: it answers that to
+   * all but what the edge asks for itself, and to come back in seven seconds.
+   */
+  be(how: 'passing' | 'refusing' | 'silent' | 'overloaded'): Promise<void>
   stop(): Promise<void>
 }
 
@@ -28,6 +32,7 @@ export const startCoreProxy = async (coreUrl: string): Promise<CoreProxy> => {
     const path = request.url ?? ''
     counts.set(path, (counts.get(path) ?? 0) + 1)
     if (how === 'silent') return
+    if (how === 'overloaded' && !path.startsWith('/internal/')) return refuse(request, response)
     if (proxy.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, proxy.delayMs))
     const { status, headers, body } = await pass(coreUrl, request)
     const readAt = headers[edgeHeaders.readAt]
@@ -60,6 +65,11 @@ export const startCoreProxy = async (coreUrl: string): Promise<CoreProxy> => {
   }
   await proxy.be('passing')
   return proxy
+}
+
+const refuse = (request: IncomingMessage, response: ServerResponse) => {
+  const text = problemText(new Fault('overloaded'), String(request.headers['x-request-id']))
+  response.writeHead(503, { 'content-type': problemContentType, 'retry-after': '7' }).end(text)
 }
 
 const pass = async (coreUrl: string, request: IncomingMessage) => {

@@ -59,6 +59,10 @@ const contentCells = 'test/content-cells.test.ts'
 const edgeContent = 'test/edge-content.test.ts'
 const contentEdge = 'test/content-edge.test.ts'
 const ofrep = 'test/ofrep.test.ts'
+const guard = 'test/guard.test.ts'
+const retry = 'test/retry.test.ts'
+const retryBudget = 'test/guarantees/retry-budget.test.ts'
+const overloaded = 'test/overloaded.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -788,10 +792,130 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'breaker-opens',
     file: 'edge/breaker.ts',
-    find: 'if (failures >= failuresMax) {',
-    replace: 'if (failures < 0) {',
+    find: 'failures >= failuresMax',
+    replace: 'failures < 0',
     test: 'test/guarantees/core-dark.test.ts',
     testName: 'with a core that takes everything',
+  },
+  {
+    name: 'retry-within-its-budget',
+    file: 'edge/retry.ts',
+    find: 'if (retryBudget.spend()) {',
+    replace: 'if (retryBudget.spend() || pauseMs >= 0) {',
+    test: retryBudget,
+    testName: 'a core that answers every call with unavailable',
+  },
+  {
+    name: 'retry-of-what-may-be-repeated',
+    file: 'edge/retry.ts',
+    find: ' && isRepeatable(request)',
+    replace: '',
+    test: retryBudget,
+    testName: 'a core that answers every call with unavailable',
+  },
+  {
+    name: 'one-retry',
+    file: 'edge/retry.ts',
+    find: 'return attempt(second)',
+    replace: 'return attempt(second).catch(() => attempt(second))',
+    test: retry,
+    testName: 'a read whose connection broke',
+  },
+  {
+    name: 'retry-needs-time',
+    file: 'edge/retry.ts',
+    find: 'if (isTime && ',
+    replace: 'if (',
+    test: retry,
+    testName: 'without the time for it',
+  },
+  {
+    name: 'no-retry-of-what-was-slow',
+    file: 'edge/retry.ts',
+    find: ' && tookMs <= quickMs',
+    replace: '',
+    test: retry,
+    testName: 'a refusal that took long',
+  },
+  {
+    name: 'around-a-cell-that-is-away',
+    file: 'edge/retry.ts',
+    find: 'guardOf(request.cell).isSkipping() ? toAnother',
+    replace: 'guardOf(request.cell) === undefined ? toAnother',
+    test: retry,
+    testName: 'what has an alternative',
+  },
+  {
+    name: 'throttle-of-callers-alone',
+    file: 'edge/guard.ts',
+    find: 'if (loadClass && !wasOpen && !throttle.admits(loadClass)) {',
+    replace: "if (!wasOpen && !throttle.admits(loadClass ?? 'read')) {",
+    test: guard,
+    testName: 'what the edge asks for all of its callers',
+  },
+  {
+    name: 'throttle-by-class',
+    file: 'edge/throttle.ts',
+    find: 'windows.get(loadClass) ??',
+    replace: "windows.get('read') ??",
+    test: guard,
+    testName: 'that reads are refused',
+  },
+  {
+    name: 'throttle-lets-a-tenth-try',
+    file: 'edge/throttle.ts',
+    find: 'Math.min(share, refusedShareMax)',
+    replace: 'share',
+    test: guard,
+    testName: 'a cell that accepts nothing',
+  },
+  {
+    name: 'throttle-forgets-an-outage',
+    file: 'edge/guard.ts',
+    find: 'if (wasOpen) throttle.forget()',
+    replace: 'void wasOpen',
+    test: guard,
+    testName: 'a cell that comes back',
+  },
+  {
+    name: 'place-taken-back',
+    file: 'edge/room.ts',
+    find: 'if (place.endsAt + overdueMs <= now) taken.delete(place)',
+    replace: 'void [place, overdueMs]',
+    test: guard,
+    testName: 'the places of calls',
+  },
+  {
+    name: 'room-for-what-is-urgent',
+    file: 'edge/room.ts',
+    find: 'isUrgent ? callsMax : callsMax - urgentOnly',
+    replace: 'isUrgent ? callsMax - urgentOnly : callsMax',
+    test: guard,
+    testName: '224 calls are under way',
+  },
+  {
+    name: 'late-failures',
+    file: 'edge/breaker.ts',
+    find: ' && before === successes',
+    replace: '',
+    test: guard,
+    testName: 'failures of what began before',
+  },
+  {
+    name: 'one-try-a-second',
+    file: 'edge/breaker.ts',
+    find: 'if (isOpen()) pausedUntil = clock() + pauseMs',
+    replace: 'void pauseMs',
+    test: guard,
+    testName: 'failures of what began before',
+  },
+  {
+    name: 'overloaded-stays-that',
+    file: 'edge/cache/core-tier.ts',
+    find: "if (code === 'overloaded') throw",
+    replace: "if (code === 'internal') throw",
+    test: overloaded,
+    testName: 'a read, a write, a sign-in',
   },
   {
     name: 'eviction',
@@ -1037,8 +1161,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'next-cell-where-the-nearest-is-gone',
     file: 'edge/forward.ts',
-    find: "route.cell === 'nearest' ? orTheNext(cells, send)",
-    replace: "route.cell !== 'nearest' ? orTheNext(cells, send)",
+    find: "route.cell === 'nearest' ? cells.besides(cell)",
+    replace: "route.cell !== 'nearest' ? cells.besides(cell)",
     test: cells,
     testName: 'nobody else notices',
   },

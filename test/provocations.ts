@@ -105,6 +105,7 @@ export const byCode: { readonly [Code in ErrorCode]?: Provocation } = {
     return answers.find(({ status }) => status === 429) ?? Response.json(answers.map(({ status }) => status))
   },
   unavailable: (stage, call) => send(stage.edges.closed, call),
+  overloaded: (stage, call) => send(stage.edges.overloaded, call),
   deadline_exceeded: async (stage, call) => {
     await untilAsked(stage)
     // A route that is cached must not be answered from a copy.

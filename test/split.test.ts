@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { edgeHeaders } from '#contract/edge-request.ts'
 import type { ErrorCode } from '#contract/errors.ts'
 import { newId, type PlayerId } from '#contract/ids.ts'
-import { Fault, problemContentType, problemText } from '#contract/problem.ts'
+import { Fault, problemContentType, problemText, retryAfterOf } from '#contract/problem.ts'
 import { type Batch, batchBody, briefly, effectsOn, type Item, resultsOf, sendBatch } from './batch-calls.ts'
 import { type ExtraEdge, isDocument, passDocument, type StandIn, startExtraEdge, startStandIn } from './extra-edge.ts'
 import { cell, startWorld, type World } from './harness.ts'
@@ -41,7 +41,10 @@ const play = async (request: IncomingMessage, response: ServerResponse) => {
   if (manner !== 'done' && manner !== 'replaying' && manner !== 'short') {
     const fault = new Fault(manner)
     const text = problemText(fault, String(request.headers['x-request-id']))
-    return response.writeHead(fault.status, { 'content-type': problemContentType }).end(text)
+    const retryAfter = retryAfterOf(fault)
+    return response
+      .writeHead(fault.status, { 'content-type': problemContentType, ...(retryAfter && { 'retry-after': retryAfter }) })
+      .end(text)
   }
   const items: { playerId: PlayerId }[] = JSON.parse(body).transactions
   const results = items.map(({ playerId }) => ({
@@ -169,6 +172,7 @@ const refusals = [
   ['key_invalid', 'key_invalid'],
   ['idempotency_in_flight', 'idempotency_in_flight, retryable'],
   ['internal', 'internal, retryable'],
+  ['overloaded', 'overloaded, retryable'],
   ['short', 'unavailable, retryable'],
 ] as const
 
@@ -191,6 +195,9 @@ test('what all cells say of their parts is the answer', async () => {
   manners = { us1: 'gone', us2: 'unavailable' }
   const away = await send({ items: [grant(playerIn('us1')), grant(playerIn('us2'))] })
   expect([away.status, codeOf(away), away.retryAfter]).toEqual([503, 'unavailable', '1'])
+  manners = { us1: 'overloaded', us2: 'overloaded' }
+  const refusedByAll = await send({ items: [grant(playerIn('us1')), grant(playerIn('us2'))] })
+  expect([refusedByAll.status, codeOf(refusedByAll), refusedByAll.retryAfter]).toEqual([503, 'overloaded', '1'])
   expect(await effectsOn(world, here)).toEqual({ transactions: 0, events: 0, coins: 0 })
 })
 

@@ -14,7 +14,7 @@ import { makeSpareContent } from './spare-content.ts'
 import { makeSpareSessions, type SpareSessions } from './spare-sessions.ts'
 import { type Call, type Cast, callerOf } from './valid-call.ts'
 
-/** A world, and beside its edge five others that something ails. */
+/** A world, and beside its edge six others that something ails. */
 export type Stage = Cast & {
   readonly spares: SpareSessions
   readonly edges: {
@@ -26,6 +26,8 @@ export type Stage = Cast & {
     readonly mute: string
     /** Its core fails, documents are not what they should be, and there are no files. */
     readonly broken: string
+    /** It has documents. To everything else its core says that it has too much to do. */
+    readonly overloaded: string
     /** It serves each caller once in ten seconds. */
     readonly strict: string
   }
@@ -60,11 +62,17 @@ export const startStage = async (): Promise<Stage> => {
     const text = problemText(new Fault('internal'), String(request.headers['x-request-id']))
     response.writeHead(500, { 'content-type': problemContentType }).end(text)
   })
-  const [closed, silent, mute, broken, strict] = await Promise.all([
+  const overloadedCore = await startStandIn((request, response) => {
+    if (isDocument(request)) return void passDocument(world, request, response)
+    const text = problemText(new Fault('overloaded'), String(request.headers['x-request-id']))
+    response.writeHead(503, { 'content-type': problemContentType, 'retry-after': '3' }).end(text)
+  })
+  const [closed, silent, mute, broken, overloaded, strict] = await Promise.all([
     startExtraEdge(world, { cores: { [cell]: `http://127.0.0.1:${await freePort()}` }, upstash: false }),
     startExtraEdge(world, { cores: { [cell]: silentCore.url, [otherCell]: silentCore.url } }),
     startExtraEdge(world, { cores: { [cell]: muteCore.url }, upstash: false }),
     startExtraEdge(world, { cores: { [cell]: brokenCore.url }, assets: false, upstash: false }),
+    startExtraEdge(world, { cores: { [cell]: overloadedCore.url }, upstash: false }),
     startExtraEdge(world, { cores: { [cell]: world.coreUrl }, limit: 1 }),
   ])
 
@@ -100,12 +108,19 @@ export const startStage = async (): Promise<Stage> => {
     world,
     player,
     spares,
-    edges: { closed: closed.url, silent: silent.url, mute: mute.url, broken: broken.url, strict: strict.url },
+    edges: {
+      closed: closed.url,
+      silent: silent.url,
+      mute: mute.url,
+      broken: broken.url,
+      overloaded: overloaded.url,
+      strict: strict.url,
+    },
     expiredToken,
     whileKeyIsTaken,
     stop: async () => {
-      await Promise.all([closed, silent, mute, broken, strict].map((edge) => edge.stop()))
-      await Promise.all([silentCore, muteCore, brokenCore].map((core) => core.stop()))
+      await Promise.all([closed, silent, mute, broken, overloaded, strict].map((edge) => edge.stop()))
+      await Promise.all([silentCore, muteCore, brokenCore, overloadedCore].map((core) => core.stop()))
       await world.stop()
     },
   }

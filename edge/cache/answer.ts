@@ -9,7 +9,7 @@ import type { CoreTier } from './core-tier.ts'
 import { keyOf, tagOf } from './key.ts'
 import type { Step } from './steps.ts'
 
-/** Answers cached routes over HTTP. @throws Fault `not_found`; `unavailable`, `deadline_exceeded` when nothing may be served */
+/** Answers cached routes over HTTP. @throws Fault `not_found`; `overloaded`, `unavailable`, `deadline_exceeded` when nothing may be served */
 export const createAnswerCached =
   ({
     cache,

@@ -1,14 +1,16 @@
 import { edgeHeaders } from '#contract/edge-request.ts'
+import { loadClassOf } from '#contract/load-class.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Cells } from '#edge/cells.ts'
-import type { AskCore, CoreAnswer } from '#edge/core.ts'
+import type { AskCore } from '#edge/core.ts'
+import type { CoreAnswer } from '#edge/core-call.ts'
 import type { Routed } from '#edge/exchange.ts'
 import type { Demand } from '#edge/flights.ts'
 import { etagOf, type Reading } from './entry.ts'
 
 /**
  * Reads from the core that owns the thing. The answer may be below the demand only where the core's own database is.
- * @throws Fault `unavailable`, `deadline_exceeded` when the core does not say what is there
+ * @throws Fault `overloaded`, `unavailable`, `deadline_exceeded` when the core does not say what is there
  */
 export type CoreTier = (exchange: Routed, demand: Demand) => Promise<Reading>
 
@@ -21,6 +23,7 @@ export const createCoreTier =
     const startedAt = Date.now()
     const answer = await askCore(exchange, {
       cell: cells.choose(exchange),
+      loadClass: loadClassOf(exchange.route),
       method: 'GET',
       target: exchange.target,
       // Of a time a replica cannot tell whether it has reached it.
@@ -30,7 +33,8 @@ export const createCoreTier =
     return entryOf(answer, startedAt)
   }
 
-const entryOf = ({ status, headers, text }: CoreAnswer, startedAt: number): Reading => {
+const entryOf = ({ status, headers, text, code }: CoreAnswer, startedAt: number): Reading => {
+  if (code === 'overloaded') throw new Fault(code, { retryAfterMs: Number(headers.get('retry-after')) * 1_000 })
   const version = Number(headers.get(edgeHeaders.version) ?? Number.NaN)
   const readAt = Number(headers.get(edgeHeaders.readAt) ?? Number.NaN)
   if ((status !== 200 && status !== 404) || !Number.isSafeInteger(version) || !Number.isSafeInteger(readAt)) {
