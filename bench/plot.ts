@@ -1,15 +1,7 @@
 import type { Row } from './rounds.ts'
+import { colours, drawing, grouped, text } from './svg.ts'
 import type { Terms } from './table.ts'
 
-/** Colours that stay apart for colour-blind eyes, and in grey. */
-const colours = {
-  rate: '#448877',
-  server: '#ee8866',
-  behind: '#77aadd',
-  text: '#222222',
-  faint: '#767676',
-  line: '#dddddd',
-}
 const width = 1_080
 const margin = 24
 const labelsWidth = 260
@@ -19,16 +11,6 @@ const barHeight = 18
 const lineHeight = 26
 const groupGap = 30
 const headHeight = 84
-
-const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
-
-type TextStyle = { readonly size?: number; readonly weight?: number; readonly colour?: string; readonly end?: boolean }
-
-const text = (x: number, y: number, content: string, style: TextStyle = {}) => {
-  const { size = 13, weight = 400, colour = colours.text, end = false } = style
-  const anchor = end ? ' text-anchor="end"' : ''
-  return `<text x="${x}" y="${y}" font-size="${size}" font-weight="${weight}" fill="${colour}"${anchor}>${escaped(content)}</text>`
-}
 
 const bar = (x: number, y: number, barWidth: number, colour: string) =>
   `<rect x="${x}" y="${y}" width="${Math.max(0, barWidth).toFixed(1)}" height="${barHeight}" fill="${colour}"/>`
@@ -58,22 +40,16 @@ export const plot = (rows: readonly Row[], { behind }: Terms): string => {
     }
     y += groupGap
   }
-  const height = y
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="DejaVu Sans, Verdana, Helvetica, Arial, sans-serif" role="img">
-<title>Requests a second and CPU a request at ${connections} connections</title>
-<rect width="${width}" height="${height}" fill="#ffffff"/>
-${text(margin, 32, `At ${connections} connections, closed loop`, { size: 17, weight: 700 })}
-${text(ratesX, 58, 'requests a second', { colour: colours.faint })}
-${legend(cpuX, behind)}
-${parts.join('\n')}
-</svg>
-`
+  return drawing({ width, height: y, title: `Requests a second and CPU a request at ${connections} connections` }, [
+    text(margin, 32, `At ${connections} connections, closed loop`, { size: 17, weight: 700 }),
+    text(ratesX, 58, 'requests a second', { colour: colours.faint }),
+    legend(cpuX, behind),
+    ...parts,
+  ])
 }
 
 /** Pixels a unit, so that the longest bar leaves room for its number. */
 const scaleOf = (values: readonly number[]) => (panelWidth - 70) / Math.max(1, ...values)
-
-const grouped = (value: number) => Math.round(value).toLocaleString('en-GB')
 
 const cpuBars = (
   x: number,
