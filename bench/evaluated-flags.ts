@@ -68,7 +68,7 @@ const document = {
 
 /** Publishes the flags in the database of a stage. @throws Error with what is wrong with them */
 export const publishEvaluated = async (url: string): Promise<void> => {
-  const database = openDatabase({ url, poolMax: 1, statementTimeoutMs: 10_000, applicationName: 'perigee-bench' })
+  const database = openDatabase({ url, poolMax: 2, statementTimeoutMs: 10_000, applicationName: 'perigee-bench' })
   try {
     await database.db.transaction(async (tx) => {
       await lockDrafts(tx)

@@ -6,7 +6,7 @@ import type { Cell } from '#contract/ids.ts'
 import { type LoadClass, loadClassOf } from '#contract/load-class.ts'
 import { Fault, problemContentType, problemText, retryAfterOf } from '#contract/problem.ts'
 import { bySpecificity } from '#contract/route.ts'
-import type { Db } from '#db/client.ts'
+import type { Database } from '#db/client.ts'
 import type { Log } from '#infra/log.ts'
 import type { Admission } from './admission.ts'
 import type { Command } from './command.ts'
@@ -25,7 +25,7 @@ export type AppOptions = {
   readonly handlers: readonly Handler[]
   readonly internal: readonly InternalRoute[]
   readonly cell: Cell
-  readonly db: Db
+  readonly database: Database
   /** Undefined where there is none. */
   readonly replica: Replica | undefined
   readonly write: Write
@@ -88,16 +88,17 @@ const reply = async (
 ): Promise<Reply> => {
   const now = new Date(options.clock())
   const request = await rawRequestOf(c, handler.route.bodyBytesMax ?? bodyBytesMax)
-  const mac = verifyEdgeSignature(request, options.edgeKeys, now.getTime())
+  const { mac, signedAt } = verifyEdgeSignature(request, options.edgeKeys, now.getTime())
   if (request.header(edgeHeaders.cell) !== options.cell)
     throw new Fault('misdirected', { extras: { cell: options.cell } })
-  const deadlineAt = deadlineOf(request.header, now.getTime())
+  const deadlineAt = deadlineOf(request.header, { nowMs: now.getTime(), signedAt })
+  const db = options.database.until(deadlineAt)
 
   const { route } = handler
-  const principal = await options.principals({ header: request.header, access: route.access, now })
+  const principal = await options.principals({ header: request.header, access: route.access, now, db })
   trail.principal = principal.kind
   requireRights(route, principal)
-  const { cell, db, replica, write } = options
+  const { cell, replica, write } = options
   const { requestId, traceparent } = trail
   const floor = parseFloor(request.header(edgeHeaders.floor))
   const address = request.header(edgeHeaders.address)
@@ -134,11 +135,11 @@ const replyInternal = async (
 ): Promise<Reply> => {
   const now = new Date(options.clock())
   const request = await rawRequestOf(c, internalBytesMax)
-  verifyEdgeSignature(request, options.edgeKeys, now.getTime())
+  const { signedAt } = verifyEdgeSignature(request, options.edgeKeys, now.getTime())
   if (request.header(edgeHeaders.cell) !== options.cell)
     throw new Fault('misdirected', { extras: { cell: options.cell } })
   trail.principal = 'internal'
-  const deadlineAt = deadlineOf(request.header, now.getTime())
+  const deadlineAt = deadlineOf(request.header, { nowMs: now.getTime(), signedAt })
   const answer = await route.answer(request, { ...trail, now, deadlineAt })
   return { status: 200, contentType: 'application/json', body: JSON.stringify(answer) }
 }

@@ -1,5 +1,6 @@
 import { Fault, problemText } from '#contract/problem.ts'
-import { type Database, isLockTimeout, isOutage, isStatementTimeout, isTransient } from '#db/client.ts'
+import type { Database } from '#db/client.ts'
+import { DeadlinePassed, isLockTimeout, isOutage, isStatementTimeout, isTransient } from '#db/errors.ts'
 import type { Answered, Refused, SetRow, SetStatement } from '#db/set-statement.ts'
 import { type Command, inFlightWaitMs, replay, type Written } from './command.ts'
 
@@ -142,7 +143,9 @@ export const createCombiner = ({ database, clock, statement, sets }: CombinerOpt
     if (live.length === 0) return
     let rows: readonly SetRow[]
     try {
-      rows = await database.statement<SetRow>(statement[form], parametersOf(live, now))
+      // While the set waits for a connection its first callers may go: then it is put together anew, without them.
+      const beginBy = Math.min(...live.map(({ command }) => command.deadlineAt))
+      rows = await database.statement<SetRow>(statement[form], parametersOf(live, now), { beginBy })
     } catch (error) {
       return runApart(live, form, error)
     }
@@ -183,7 +186,9 @@ export const createCombiner = ({ database, clock, statement, sets }: CombinerOpt
 
   const runApart = async (set: readonly Pending[], form: keyof SetStatement, error: unknown): Promise<void> => {
     const [only] = set
-    if (isOutage(error)) {
+    if (error instanceof DeadlinePassed && set.some(({ command }) => command.deadlineAt <= clock())) {
+      await run(set, form)
+    } else if (isOutage(error)) {
       for (const pending of set) reject(pending, error)
     } else if (set.length > 1 || !only) {
       const half = Math.ceil(set.length / 2)

@@ -1,5 +1,6 @@
 import type { LeavingType } from '#contract/replication.ts'
-import { type Database, isLockTimeout, isTransient, type Tx } from '#db/client.ts'
+import type { Database, Tx } from '#db/client.ts'
+import { isLockTimeout, isTransient } from '#db/errors.ts'
 import { insertReceipt, raiseConsumerVersion } from '#db/inbox.ts'
 import type { OnRefused } from '#infra/deliver.ts'
 import type { Subscriber } from '#infra/event-bus.ts'

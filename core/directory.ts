@@ -78,12 +78,14 @@ const directoryOfControl = (options: DirectoryOptions): Directory => ({
   ...holdingsOfControl(options),
   moveIn: async (tx, players, origin) => void (await moveAll(options, tx, { players, origin })),
   move: async (players, origin) => {
-    await options.database.db.transaction((tx) => moveAll(options, tx, { players, origin }))
+    const db = options.database.until(origin.deadlineAt)
+    await db.transaction((tx) => moveAll(options, tx, { players, origin }))
   },
 })
 
 const holdingsOfControl = ({ cell, neighbours, database }: DirectoryOptions): Omit<Directory, 'move' | 'moveIn'> => ({
-  find: async (credential) => (await findHolding(database, credential))?.playerId ?? undefined,
+  find: async (credential, { deadlineAt }) =>
+    (await findHolding(database, credential, deadlineAt))?.playerId ?? undefined,
   claim: async (credential, playerId, origin) =>
     ownerOf(await claim(database, credential, { playerId, origin: eventOf(cell, origin) })),
   release: async (credential, playerId, origin) => {
@@ -102,11 +104,12 @@ const directoryOfFollower = ({ neighbours: { control }, database, peers }: Direc
     const answer = directoryAnswerSchema.parse(await peers.ask(control, directoryPath, question, origin))
     const holding = { ...answer, createdAt: new Date(answer.createdAt) }
     const { provider, credentialHash } = question
-    if (holding.version > 0) await followCredential(database.db, { provider, credentialHash, ...holding })
+    const db = database.until(origin.deadlineAt)
+    if (holding.version > 0) await followCredential(db, { provider, credentialHash, ...holding })
     return holding
   }
-  const isNow = async (holder: PlayerId, playerId: PlayerId): Promise<boolean> =>
-    holder === playerId || hasBecome(database.db, { from: holder, to: playerId })
+  const isNow = async (holder: PlayerId, playerId: PlayerId, { deadlineAt }: Origin): Promise<boolean> =>
+    holder === playerId || hasBecome(database.until(deadlineAt), { from: holder, to: playerId })
   return {
     find: async (credential, origin) => (await ask({ ask: 'find', ...bare(credential) }, origin)).playerId ?? undefined,
     claim: async (credential, playerId, origin) =>
@@ -115,7 +118,7 @@ const directoryOfFollower = ({ neighbours: { control }, database, peers }: Direc
       let holder = playerId
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
         const left = await ask({ ask: 'release', ...bare(credential), playerId: holder }, origin)
-        if (left.playerId === null || !(await isNow(left.playerId, playerId))) return
+        if (left.playerId === null || !(await isNow(left.playerId, playerId, origin))) return
         // Whoever has become this player in a merge that the control cell has not heard of, or has just heard of.
         holder = left.playerId
       }
@@ -152,14 +155,15 @@ const moveAll = async (
 export const answerDirectory = async (
   options: DirectoryOptions,
   question: DirectoryQuestion,
-  origin: Pick<Origin, 'now' | 'traceparent'>,
+  origin: Pick<Origin, 'now' | 'traceparent' | 'deadlineAt'>,
 ): Promise<DirectoryAnswer | DirectoryMoved> => {
   const { cell, neighbours, database } = options
   const { control } = neighbours
   if (cell !== control) throw new Fault('misdirected', { extras: { cell: control } })
   if (question.ask === 'move') {
     const { from, to } = question
-    const moved = await database.db.transaction((tx) => moveAll(options, tx, { players: { from, to }, origin }))
+    const db = database.until(origin.deadlineAt)
+    const moved = await db.transaction((tx) => moveAll(options, tx, { players: { from, to }, origin }))
     return { moved: moved.length }
   }
   const { provider, credentialHash } = question
@@ -175,7 +179,7 @@ const answer = (
 ): Promise<Holding | undefined> => {
   switch (question.ask) {
     case 'find':
-      return findHolding(database, credential)
+      return findHolding(database, credential, origin.deadlineAt)
     case 'claim':
       return claim(database, credential, { playerId: question.playerId, origin })
     case 'release':
@@ -196,10 +200,14 @@ const ownerOf = ({ playerId }: Holding): PlayerId => {
   return playerId
 }
 
-const eventOf = (cell: Cell, { now, traceparent }: Pick<Origin, 'now' | 'traceparent'>): EventOrigin => ({
+const eventOf = (
+  cell: Cell,
+  { now, traceparent, deadlineAt }: Pick<Origin, 'now' | 'traceparent' | 'deadlineAt'>,
+): EventOrigin => ({
   eventId: newId('event', cell, now.getTime()),
   now,
   traceparent,
+  deadlineAt,
 })
 
 /** Sends a request on to the cell where a player or session lives. @throws Fault `misdirected` for one of another cell */

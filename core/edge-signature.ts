@@ -1,5 +1,12 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { edgeHeaders, type NamedKey, parseSignature, signedBytes, skewMaxMs } from '#contract/edge-request.ts'
+import {
+  edgeHeaders,
+  type NamedKey,
+  parseSignature,
+  type Signature,
+  signedBytes,
+  skewMaxMs,
+} from '#contract/edge-request.ts'
 import { Fault } from '#contract/problem.ts'
 
 /** What a signature is checked against. */
@@ -15,10 +22,10 @@ export type SignedRequest = {
  * Lets through only what our own edge sent, as it sent it. One answer for every way to fail: a forger learns nothing.
  * A replay within the skew is let through; a write's own idempotency key takes care of it.
  *
- * Answers the mac, hex: the same for a request that is sent again as it was, and for no other.
+ * Answers its parts. The mac is the same for a request that is sent again as it was, and for no other.
  * @throws Fault `unauthenticated`
  */
-export const verifyEdgeSignature = (request: SignedRequest, keys: readonly NamedKey[], nowMs: number): string => {
+export const verifyEdgeSignature = (request: SignedRequest, keys: readonly NamedKey[], nowMs: number): Signature => {
   const signature = parseSignature(request.header(edgeHeaders.signature) ?? '')
   const key = keys.find(({ keyId }) => keyId === signature?.keyId)
   if (!signature || !key) throw new Fault('unauthenticated', { detail: 'the core answers its edge only' })
@@ -30,5 +37,5 @@ export const verifyEdgeSignature = (request: SignedRequest, keys: readonly Named
   if (!authentic || Math.abs(nowMs - signature.signedAt) > skewMaxMs) {
     throw new Fault('unauthenticated', { detail: 'the core answers its edge only' })
   }
-  return signature.mac
+  return signature
 }

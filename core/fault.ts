@@ -1,5 +1,5 @@
 import { Fault } from '#contract/problem.ts'
-import { isLockTimeout, isOutage, isStatementTimeout, isTransient } from '#db/client.ts'
+import { isLockTimeout, isOutage, isStatementTimeout, isTransient } from '#db/errors.ts'
 
 /** Whatever was thrown as a fault: what the database or a bug threw says no more than the caller may know. */
 export const faultOf = (error: unknown): Fault => {

@@ -1,5 +1,5 @@
 import { Fault } from '#contract/problem.ts'
-import { isOutage } from '#db/client.ts'
+import { DeadlinePassed, isOutage } from '#db/errors.ts'
 
 /** More than this would not be served before their callers have gone. */
 const waitingMax = 2_000
@@ -23,7 +23,8 @@ type Pending<Input, Output> = { readonly input: Input; readonly settle: PromiseW
  * Gathers what arrives while earlier runs are under way: a lone one goes at once, a crowd goes together. For statements that
  * need no idempotency key, because they are idempotent by themselves; writes have `createCombiner`.
  *
- * A run that fails is repeated one by one, unless the database is away, so that one input spoils it for nobody else.
+ * A run that fails is repeated one by one, unless the database is away, so that one input spoils it for nobody else. One that
+ * did not begin in time for the first of its callers is put together anew.
  *
  * The function that it makes throws Fault `unavailable` when too many wait, `deadline_exceeded` for what `isExpired`.
  */
@@ -76,7 +77,8 @@ export const createGatherer = <Input, Output>({
       if (outputs.length !== set.length) throw new Error('a run left an input without an answer')
       for (const [at, { settle }] of set.entries()) settle.resolve(outputs[at] as Output)
     } catch (error) {
-      if (set.length === 1 || isOutage(error)) for (const { settle } of set) settle.reject(error)
+      if (error instanceof DeadlinePassed && set.some(({ input }) => isExpired(input))) await runSet(set)
+      else if (set.length === 1 || isOutage(error)) for (const { settle } of set) settle.reject(error)
       else for (const pending of set) await runSet([pending])
     }
   }

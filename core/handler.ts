@@ -97,11 +97,11 @@ type DatedSnapshot<Value> = Snapshot<Value> & { readonly readAt: number; readonl
 
 /** Undefined when the answer must come from the primary: what the replica has not heard of yet is not thereby absent. */
 const readFromReplica = async <Value>(
-  { replica, floor, now }: Context,
+  { replica, floor, now, deadlineAt }: Context,
   read: (db: Db) => Promise<Snapshot<Value>>,
 ): Promise<DatedSnapshot<Value> | undefined> => {
   if (!replica || floor === 'primary') return undefined
-  const found = await replica.read(now, read)
+  const found = await replica.read({ now, deadlineAt }, read)
   if (!found || found.answer.value === undefined || found.answer.version < floor) return undefined
   return { ...found.answer, readAt: found.readAt, source: 'replica' }
 }

@@ -43,16 +43,16 @@ export const internalRoutes = (
   {
     method: 'GET',
     path: '/internal/documents/{name}',
-    answer: async ({ params: { name = '' } }, { now }) => {
+    answer: async ({ params: { name = '' } }, { now, deadlineAt }) => {
       if (!isDocumentName(name)) throw new Fault('not_found')
-      return documents[name](options.database.db, now)
+      return documents[name](options.database.until(deadlineAt), now)
     },
   },
   {
     method: 'GET',
     path: '/internal/content/{hash}',
-    answer: async ({ params: { hash = '' } }) => {
-      const compiled = await findCompiled(options.database.db, hash)
+    answer: async ({ params: { hash = '' } }, { deadlineAt }) => {
+      const compiled = await findCompiled(options.database.until(deadlineAt), hash)
       if (compiled === undefined) throw new Fault('not_found')
       return { compiled }
     },

@@ -3,8 +3,9 @@ import { type Calendar, prepareLiveEvents } from '#contract/evaluate/calendar.ts
 import { type Documents, noDocuments, readCompiled } from '#contract/evaluate/compiled.ts'
 import { createEvaluator, type Evaluator } from '#contract/evaluate/evaluator.ts'
 import { type Flags, prepareFlags } from '#contract/evaluate/flags.ts'
-import { type Db, heard } from '#db/client.ts'
+import type { Db } from '#db/client.ts'
 import { findLive, listLive } from '#db/content.ts'
+import { heard } from '#db/heard.ts'
 import type { Log } from '#infra/log.ts'
 
 /** What is live in this cell, made ready. The same object until something else is published. */

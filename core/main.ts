@@ -16,6 +16,8 @@ import { replicaTimeoutMs } from './replica.ts'
 
 /** A statement that takes longer is not one of ours. */
 const statementTimeoutMs = 5_000
+/** The most that a reader waits for; and a set of many writes that takes longer keeps more of them waiting. */
+const setTimeoutMs = 2_000
 /** A tier that is slower than this is no cache. */
 const upstashTimeoutMs = 1_000
 /** Cloud Run ends a process ten seconds after it asked it to stop. */
@@ -49,6 +51,7 @@ const database = openDatabase({
   url: config.DATABASE_URL,
   poolMax: config.DATABASE_POOL,
   statementTimeoutMs,
+  setTimeoutMs,
   applicationName: `perigee-core-${config.ROLE}`,
 })
 const replicaDatabase = config.DATABASE_REPLICA_URL

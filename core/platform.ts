@@ -87,7 +87,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const issuer = createSessionIssuer({ cell, issuer: config.ISSUER, secrets, signer })
   const invalidator = createInvalidator({ store: adapters.store, log, clock })
   const replica =
-    replicaDatabase && role !== 'worker' ? createReplica({ db: replicaDatabase.db, log, clock }) : undefined
+    replicaDatabase && role !== 'worker' ? createReplica({ database: replicaDatabase, log, clock }) : undefined
   const neighbours = neighboursOf(config)
   const peers = createPeers({ cell, others: neighbours.others, edgeKeys: config.EDGE_KEYS, clock })
   const directory = createDirectory({ cell, neighbours, database, peers })
@@ -157,7 +157,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
             ],
       internal: internalRoutes({ cell, neighbours, database, peers, follow: follower.handle }),
       cell,
-      db,
+      database,
       replica,
       write: createWrite({
         database,
@@ -167,7 +167,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
       }),
       admission,
       edgeKeys: config.EDGE_KEYS,
-      principals: createPrincipalReader(db),
+      principals: createPrincipalReader(),
       log,
       clock,
       push:

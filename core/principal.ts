@@ -29,6 +29,8 @@ export type PrincipalReader = (request: {
   readonly header: (name: string) => string | undefined
   readonly access: Access
   readonly now: Date
+  /** Where a key is looked up that is not remembered. */
+  readonly db: Db
 }) => Promise<Principal>
 
 /**
@@ -37,10 +39,14 @@ export type PrincipalReader = (request: {
  *
  * The reader throws Fault `unauthenticated` or `key_invalid`.
  */
-export const createPrincipalReader = (db: Db): PrincipalReader => {
+export const createPrincipalReader = (): PrincipalReader => {
   const remembered = new Map<string, { key: ApiKeyRow; until: number }>()
 
-  const findKey = async (kind: 'server' | 'operator', bearer: string, now: Date): Promise<ApiKeyRow> => {
+  const findKey = async (
+    kind: 'server' | 'operator',
+    bearer: string,
+    { db, now }: { readonly db: Db; readonly now: Date },
+  ): Promise<ApiKeyRow> => {
     const hash = sha256(bearer)
     const nowMs = now.getTime()
     const known = remembered.get(hash)
@@ -53,7 +59,7 @@ export const createPrincipalReader = (db: Db): PrincipalReader => {
     return key
   }
 
-  return async ({ header, access, now }) => {
+  return async ({ header, access, now, db }) => {
     const stated = parsePrincipal(header(edgeHeaders.principal) ?? '')
     if (!stated || stated.kind === 'cell' || !accessOf[access].includes(stated.kind)) throw new Fault('unauthenticated')
     if (stated.kind !== 'server' && stated.kind !== 'operator') return stated
@@ -61,7 +67,7 @@ export const createPrincipalReader = (db: Db): PrincipalReader => {
     if (!authorization) throw new Fault('unauthenticated')
     const bearer = bearerPattern.exec(authorization)?.[1]
     if (!bearer) throw new Fault('key_invalid')
-    const { keyId, scopes, role, operatorId } = await findKey(stated.kind, bearer, now)
+    const { keyId, scopes, role, operatorId } = await findKey(stated.kind, bearer, { db, now })
     if (stated.kind === 'server') return { kind: 'server', keyId, scopes }
     // A role that this release does not know allows nothing.
     if (!isRole(role)) throw new Fault('key_invalid')

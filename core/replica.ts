@@ -1,5 +1,6 @@
 import { Fault } from '#contract/problem.ts'
-import { type Db, heard } from '#db/client.ts'
+import type { Database, Db } from '#db/client.ts'
+import { heard } from '#db/heard.ts'
 import { findBeat } from '#db/heartbeat.ts'
 import type { Log } from '#infra/log.ts'
 import { createLoop, type Loop } from './loop.ts'
@@ -23,10 +24,13 @@ export type Replica = Loop & {
   /** Polls the beat, unless the replica rests. */
   runOnce(): Promise<void>
   /**
-   * What `query` reads on the replica at `now`. Undefined, within `replicaTimeoutMs`, when the replica is not known to be near enough
+   * What `query` reads on the replica for a request. Undefined, within `replicaTimeoutMs`, when the replica is not known to be near enough
    * to the primary, or failed: now, or less than `restMs` ago. Never rejects.
    */
-  read<Answer>(now: Date, query: (db: Db) => Promise<Answer>): Promise<ReplicaAnswer<Answer> | undefined>
+  read<Answer>(
+    request: { readonly now: Date; readonly deadlineAt: number },
+    query: (db: Db) => Promise<Answer>,
+  ): Promise<ReplicaAnswer<Answer> | undefined>
 }
 
 /**
@@ -34,11 +38,11 @@ export type Replica = Loop & {
  * dates from the last beat that was seen *before*; for the same reason it must be one server.
  */
 export const createReplica = ({
-  db,
+  database,
   log,
   clock,
 }: {
-  readonly db: Db
+  readonly database: Database
   readonly log: Log
   readonly clock: () => number
 }): Replica => {
@@ -56,7 +60,7 @@ export const createReplica = ({
   const runOnce = async () => {
     if (clock() < restUntil) return
     try {
-      const beat = await heard(findBeat(db), replicaTimeoutMs)
+      const beat = await heard(findBeat(database.db), replicaTimeoutMs)
       // A read that failed meanwhile knows more of the replica than this answer.
       if (clock() < restUntil) return
       beatAt = beat?.getTime()
@@ -73,11 +77,11 @@ export const createReplica = ({
   return {
     ...loop,
     runOnce,
-    read: async (now, query) => {
+    read: async ({ now, deadlineAt }, query) => {
       const seenAt = beatAt
       if (seenAt === undefined || now.getTime() - seenAt > lagMaxMs) return undefined
       try {
-        const answer = await heard(query(db), replicaTimeoutMs)
+        const answer = await heard(query(database.until(deadlineAt)), replicaTimeoutMs)
         return { answer, readAt: Math.min(seenAt, now.getTime()) }
       } catch (error) {
         // A fault is the verb's word on the question, not the replica's state.

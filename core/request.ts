@@ -49,11 +49,26 @@ export const ifMatchOf = ({ precondition }: Route, { header }: RawRequest): numb
 /** How long a caller without a deadline is served, milliseconds. */
 const deadlineDefaultMs = 5_000
 const deadlineMaxMs = 30_000
+/**
+ * How far the clocks of two machines of one deployment may be apart without anything being taken from a deadline. Machines that
+ * keep time by NTP are within a few milliseconds of each other.
+ */
+const clocksApartMaxMs = 50
 
-/** When the caller stops to wait. @throws Fault `deadline_exceeded` when that has passed */
-export const deadlineOf = (header: RawRequest['header'], nowMs: number): number => {
+/**
+ * When the caller stops to wait, ms since 1970. What the way has taken is found in the moment of the signature: a deadline is
+ * the caller's own and does not begin anew at each hop. A sender whose clock is slow by more than the tolerance loses as much
+ * of its time; one whose clock is fast gains nothing, as what was left at the signature is never more than that.
+ * @throws Fault `deadline_exceeded` when it has passed
+ */
+export const deadlineOf = (
+  header: RawRequest['header'],
+  { nowMs, signedAt }: { readonly nowMs: number; readonly signedAt: number },
+): number => {
   const text = header(edgeHeaders.deadline)
-  const remainingMs = text !== undefined && /^-?\d{1,9}$/.test(text) ? Number(text) : deadlineDefaultMs
-  if (remainingMs <= 0) throw new Fault('deadline_exceeded')
-  return nowMs + Math.min(remainingMs, deadlineMaxMs)
+  const stated = text !== undefined && /^-?\d{1,9}$/.test(text) ? Number(text) : deadlineDefaultMs
+  const remainingMs = Math.min(stated, deadlineMaxMs)
+  const deadlineAt = Math.min(nowMs + remainingMs, signedAt + remainingMs + clocksApartMaxMs)
+  if (remainingMs <= 0 || deadlineAt <= nowMs) throw new Fault('deadline_exceeded')
+  return deadlineAt
 }

@@ -2,7 +2,8 @@ import type { Moved } from '#contract/events.ts'
 import { type Cell, newId } from '#contract/ids.ts'
 import { Fault, problemContentType, problemText } from '#contract/problem.ts'
 import type { LeavingData, LeavingType } from '#contract/replication.ts'
-import { type Database, isTransient, type Tx } from '#db/client.ts'
+import type { Database, Tx } from '#db/client.ts'
+import { isTransient } from '#db/errors.ts'
 import { insertClaim, probeClaim } from '#db/idempotency.ts'
 import { insertEvents } from '#db/outbox.ts'
 import type { SetStatement } from '#db/set-statement.ts'
@@ -71,10 +72,10 @@ const writeOne = async <Answer>(
 ): Promise<Written> => {
   const waitUntil = clock() + inFlightWaitMs
   for (let attempt = 1; ; ) {
-    const timeoutMs = command.deadlineAt - clock()
-    if (timeoutMs <= 0) throw new Fault('deadline_exceeded')
+    if (command.deadlineAt <= clock()) throw new Fault('deadline_exceeded')
     try {
-      const written = await database.db.transaction((tx) => tryOne(tx, command, { ...one, cell, timeoutMs }))
+      const db = database.until(command.deadlineAt)
+      const written = await db.transaction((tx) => tryOne(tx, command, { ...one, cell }))
       if (written !== 'busy') return written
       if (clock() >= waitUntil) throw new Fault('idempotency_in_flight')
       await new Promise((resolve) => setTimeout(resolve, inFlightPauseMs))
@@ -87,9 +88,9 @@ const writeOne = async <Answer>(
 const tryOne = async <Answer>(
   tx: Tx,
   command: Command,
-  { status, work, cell, timeoutMs }: One<Answer> & { cell: Cell; timeoutMs: number },
+  { status, work, cell }: One<Answer> & { readonly cell: Cell },
 ): Promise<Written | 'busy'> => {
-  const probe = await probeClaim(tx, command, timeoutMs)
+  const probe = await probeClaim(tx, command)
   if (probe.kind === 'busy') return 'busy'
   if (probe.kind === 'claimed') return replay(probe.claim, command.fingerprint)
 

@@ -1,7 +1,12 @@
 import type { PgDatabase } from 'drizzle-orm/pg-core'
 import type { PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js'
 import { drizzle } from 'drizzle-orm/postgres-js'
-import postgres from 'postgres'
+import type postgres from 'postgres'
+import { type Budget, budgetOf, type Limits, sendWithin } from './budget.ts'
+import type { Codecs, Form, Parameter, Statement } from './connection.ts'
+import { heard } from './heard.ts'
+import { connectionsBeside, createLink, type Link } from './link.ts'
+import { type Scope, transact } from './transaction.ts'
 
 /** Where a query runs: the pool, or a transaction. */
 export type Db = PgDatabase<PostgresJsQueryResultHKT>
@@ -9,13 +14,21 @@ export type Db = PgDatabase<PostgresJsQueryResultHKT>
 /** A transaction: what was written through it commits or vanishes together. */
 export type Tx = Parameters<Parameters<Db['transaction']>[0]>[0]
 
-/** What stands for a `$1` of a statement. */
-export type Parameter = string | number | null | readonly (string | null)[]
-
 export type Database = {
+  /** For work that nobody waits for: each statement has the server's limit and no other. */
   readonly db: Db
-  /** One statement as plain SQL with `$1` parameters, prepared once a connection, committed by itself. */
-  statement<Row>(text: string, parameters: readonly Parameter[]): Promise<Row[]>
+  /**
+   * The same for a caller who waits until `deadlineAt`, ms since 1970: the server cancels every statement then, in transactions
+   * too; what has not begun by then, be it for want of a connection, never begins. Both are told by `isStatementTimeout`. Costs
+   * nothing that would have to be closed.
+   */
+  until(deadlineAt: number): Db
+  /**
+   * One statement as plain SQL with `$1` parameters, prepared once a connection, committed by itself. It has the limit of a set,
+   * or less with the deadline of a caller. Callers who share it have none: `beginBy` is when the first of them has gone.
+   * @throws DeadlinePassed when it was not sent by then
+   */
+  statement<Row>(text: string, parameters: readonly Parameter[], limits?: Limits): Promise<Row[]>
   /** Resolves when the database answers. */
   ping(): Promise<void>
   /** Ends the pool; running queries get `graceMs` to finish. */
@@ -24,117 +37,117 @@ export type Database = {
 
 export type DatabaseOptions = {
   readonly url: string
-  /** Connections at the most, 2 or more: half of them are for transactions. */
+  /** Connections that work, at the most, 2 or more: half of them are for transactions. `connectionsOf` tells how many there are. */
   readonly poolMax: number
-  /** Milliseconds after which the server cancels a statement; a set's only time limit. */
+  /** Milliseconds after which the server cancels a statement. */
   readonly statementTimeoutMs: number
+  /** The same for `Database.statement`, if it is less. */
+  readonly setTimeoutMs?: number
   readonly applicationName: string
-}
-
-/** A row lock that is not had by then is a conflict to report, not a queue to join. */
-const lockTimeoutMs = 500
-/** How much longer than the server's own limit we wait for its word: after that the network is taken for dead. */
-const silenceMaxMs = 1_000
-/** A server that lives answers this at once. */
-const pingMaxMs = 2_000
-/** A transaction that does nothing for this long belongs to a dead client. */
-const idleTransactionTimeoutMs = 10_000
-/** A server that does not answer by then is down, as far as a caller with a deadline is concerned. */
-const connectTimeoutSeconds = 2
-
-const int8 = 20
-
-/** Opens a pool; connects on first use. Integers of 64 bits arrive as numbers: none of ours passes 2^53 - 1. */
-export const openDatabase = (options: DatabaseOptions): Database => {
-  const connect = (connectionsMax: number) =>
-    postgres(options.url, {
-      max: connectionsMax,
-      connect_timeout: connectTimeoutSeconds,
-      backoff: false,
-      onnotice: () => {},
-      types: { bigint: { to: int8, from: [int8], parse: Number, serialize: String } },
-      connection: {
-        application_name: options.applicationName,
-        statement_timeout: options.statementTimeoutMs,
-        lock_timeout: lockTimeoutMs,
-        idle_in_transaction_session_timeout: idleTransactionTimeoutMs,
-      },
-    })
-  const sql = connect(Math.floor(options.poolMax / 2))
-  // postgres.js loses a `begin` that it sends behind a hundred other statements, and fails the transaction. On connections of
-  // their own nothing goes before them.
-  const transactions = connect(Math.ceil(options.poolMax / 2))
-  const db = drizzle(sql)
-  const forTransactions = drizzle(transactions)
-  db.transaction = forTransactions.transaction.bind(forTransactions)
-  return {
-    db,
-    statement: async <Row>(text: string, parameters: readonly Parameter[]) => {
-      const query = sql.unsafe(text, parameters as (string | number | null | (string | null)[])[], { prepare: true })
-      const rows = await heard(query, options.statementTimeoutMs + silenceMaxMs)
-      return rows as unknown as Row[]
-    },
-    ping: async () => {
-      await heard(sql`select 1`, pingMaxMs)
-    },
-    close: async (graceMs) => {
-      await Promise.all([sql, transactions].map((pool) => pool.end({ timeout: graceMs / 1_000 })))
-    },
-  }
+  /** What deadlines are told by; the machine's clock, if absent. */
+  readonly clock?: () => number
 }
 
 /**
- * The result of a query, or an outage when there is none by then: a dead network sends no error. What comes later is dropped.
- * @throws Error with the code `ETIMEDOUT`, after `maxMs`
+ * Texts of reads that connections keep parsed: it halves what a read costs on both sides. There are about a hundred; those with
+ * lists are another text for each length, and what comes after these is parsed each time.
  */
-export const heard = async <Result>(query: PromiseLike<Result>, maxMs: number): Promise<Result> => {
-  const silence = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    silence.reject(Object.assign(new Error(`the database was silent for ${maxMs} ms`), { code: 'ETIMEDOUT' }))
-  }, maxMs)
-  try {
-    return await Promise.race([query, silence.promise])
-  } finally {
-    clearTimeout(timer)
+const keptReadsMax = 250
+/** A server that lives answers this at once. */
+const pingMaxMs = 2_000
+
+/** How many connections a database has at the most, with the one that tells silence from slowness, and its successor. */
+export const connectionsOf = (poolMax: number): number => poolMax + connectionsBeside
+
+/** Opens a pool; connects on first use. */
+export const openDatabase = (options: DatabaseOptions): Database => {
+  const { url, poolMax, statementTimeoutMs, applicationName, clock = Date.now } = options
+  const setTimeoutMs = Math.min(options.setTimeoutMs ?? statementTimeoutMs, statementTimeoutMs)
+  const codecs: Codecs = { parsers: {}, serializers: {} }
+  const link = createLink({
+    pools: {
+      statements: { max: Math.floor(poolMax / 2), timeoutMs: setTimeoutMs },
+      transactions: { max: Math.ceil(poolMax / 2), timeoutMs: statementTimeoutMs },
+    },
+    ...{ url, applicationName, codecs },
+  })
+  const keptReads = new Set<string>()
+  const isKept = ({ text, parameters }: Statement) => {
+    if (keptReads.has(text)) return true
+    if (parameters.length === 0 || !text.startsWith('select ') || keptReads.size >= keptReadsMax) return false
+    keptReads.add(text)
+    return true
+  }
+  const dbOf = (deadlineAt: number | undefined): Db => {
+    const mostMs = deadlineAt === undefined ? statementTimeoutMs : setTimeoutMs
+    const single = budgetOf({ deadlineAt, mostMs, clock })
+    const inTransaction = budgetOf({ deadlineAt, mostMs: statementTimeoutMs, clock })
+    return drizzle(clientOf(link, codecs, { single, inTransaction, isKept }))
+  }
+  const statement: Database['statement'] = <Row>(
+    text: string,
+    parameters: readonly Parameter[],
+    limits: Limits = {},
+  ): Promise<Row[]> => {
+    const budget = budgetOf({ ...limits, mostMs: setTimeoutMs, clock })
+    return sendOne<Row[]>(link, budget, { text, parameters, isPrepared: true, form: 'objects' })
+  }
+  return {
+    db: dbOf(undefined),
+    until: dbOf,
+    statement,
+    ping: async () => {
+      await heard(statement('select 1', []), pingMaxMs)
+    },
+    close: (graceMs) => link.close(graceMs),
   }
 }
 
-/** The SQLSTATE, or postgres.js's own code, of what a query threw; undefined for anything else. */
-export const databaseErrorCode = (error: unknown): string | undefined => {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ('code' in cause && typeof cause.code === 'string') return cause.code
-  }
-  return undefined
+const sendOne = async <Rows>(link: Link, budget: Budget, statement: Statement): Promise<Rows> =>
+  link.use('statements', budget.wanted(), (connection) => sendWithin<Rows>(connection, budget, statement))
+
+type Budgets = {
+  readonly single: Budget
+  readonly inTransaction: Budget
+  /** Whether a statement outside of transactions is worth to be kept parsed. */
+  readonly isKept: (statement: Statement) => boolean
 }
 
-const outages = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ENOTFOUND',
-  'CONNECT_TIMEOUT',
-  'CONNECTION_CLOSED',
-  'CONNECTION_DESTROYED',
-  'CONNECTION_ENDED',
-  '57P01',
-  '57P02',
-  '57P03',
-  '53300',
-  '25006',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EAI_AGAIN',
-])
+/**
+ * What drizzle takes for postgres.js. Of that it uses `unsafe`, `begin`, `savepoint` and `options`, which is all that is here:
+ * hence the cast. Into `options` it writes how it wants dates and JSON read.
+ */
+const clientOf = (link: Link, codecs: Codecs, { single, inTransaction, isKept }: Budgets): postgres.Sql => {
+  const client = {
+    options: codecs,
+    unsafe: unsafeBy((statement) => sendOne(link, single, { ...statement, isPrepared: isKept(statement) })),
+    begin: <Result>(work: (client: postgres.TransactionSql) => Promise<Result>) =>
+      link.use('transactions', inTransaction.wanted(), (connection) =>
+        transact(connection, inTransaction, (scope) => work(clientIn(scope, codecs))),
+      ),
+  }
+  return client as unknown as postgres.Sql
+}
 
-/** Whether the database could not be reached, is starting or stopping, takes no writes (a failover), or has no connection left. */
-export const isOutage = (error: unknown): boolean => outages.has(databaseErrorCode(error) ?? '')
+/** The same inside of a transaction. */
+const clientIn = (scope: Scope, codecs: Codecs): postgres.TransactionSql => {
+  const client = {
+    options: codecs,
+    unsafe: unsafeBy((statement) => scope.send(statement)),
+    savepoint: <Result>(work: (client: postgres.TransactionSql) => Promise<Result>) =>
+      scope.savepoint((inner) => work(clientIn(inner, codecs))),
+  }
+  return client as unknown as postgres.TransactionSql
+}
 
-/** Whether a transaction lost against another and may be tried again: serialization failure or deadlock. */
-export const isTransient = (error: unknown): boolean => ['40001', '40P01'].includes(databaseErrorCode(error) ?? '')
-
-/** Whether a lock was not had within `lock_timeout`. */
-export const isLockTimeout = (error: unknown): boolean => databaseErrorCode(error) === '55P03'
-
-/** Whether a statement was cancelled for taking too long. */
-export const isStatementTimeout = (error: unknown): boolean => databaseErrorCode(error) === '57014'
+/** A query that is sent when it is awaited: as objects, or after `values()` as arrays. */
+const unsafeBy =
+  (send: (statement: Statement) => Promise<unknown>) =>
+  (text: string, parameters: readonly unknown[] = [], { prepare = false } = {}) => {
+    const run = async (form: Form) => send({ text, parameters, isPrepared: prepare, form })
+    return {
+      // biome-ignore lint/suspicious/noThenProperty: drizzle awaits it, as it does a query of postgres.js.
+      then: (...handlers: Parameters<Promise<unknown>['then']>) => run('objects').then(...handlers),
+      values: () => run('values'),
+    }
+  }

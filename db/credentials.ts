@@ -55,7 +55,13 @@ const holdingOf = (row: HoldingText | undefined): Holding | undefined =>
 const holdingColumns = `player_id as "playerId", version, created_at as "createdAt"`
 
 /** Where an event that leaves with a statement comes from. */
-export type EventOrigin = { readonly eventId: EventId; readonly traceparent: string; readonly now: Date }
+export type EventOrigin = {
+  readonly eventId: EventId
+  readonly traceparent: string
+  readonly now: Date
+  /** When who asked for it stops to wait, ms since 1970. */
+  readonly deadlineAt: number
+}
 
 /**
  * SQL that tells the other cells of rows of `credentials` that have changed, or of none. `from` has them as `c`; the others are
@@ -92,10 +98,11 @@ const holdingAfter =
   async (
     database: Database,
     { provider, credentialHash }: Credential,
-    { playerId, origin: { eventId, traceparent, now } }: { readonly playerId: PlayerId; readonly origin: EventOrigin },
+    { playerId, origin }: { readonly playerId: PlayerId; readonly origin: EventOrigin },
   ): Promise<Holding | undefined> => {
+    const { eventId, traceparent, now, deadlineAt } = origin
     const parameters = [provider, credentialHash, playerId, now.getTime(), eventId, traceparent]
-    return holdingOf((await database.statement<HoldingText>(statement, parameters))[0])
+    return holdingOf((await database.statement<HoldingText>(statement, parameters, { deadlineAt }))[0])
   }
 
 const claimStatement = `
@@ -126,9 +133,10 @@ export const releaseCredential = holdingAfter(releaseStatement)
 export const findHolding = async (
   database: Database,
   { provider, credentialHash }: Credential,
+  deadlineAt: number,
 ): Promise<Holding | undefined> => {
   const statement = `select ${holdingColumns} from credentials where provider = $1 and credential_hash = $2`
-  return holdingOf((await database.statement<HoldingText>(statement, [provider, credentialHash]))[0])
+  return holdingOf((await database.statement<HoldingText>(statement, [provider, credentialHash], { deadlineAt }))[0])
 }
 
 /** What the control cell says of a credential: stored where it is newer than what is known. */

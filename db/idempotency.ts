@@ -39,13 +39,11 @@ export const claimLockKey = (principal: string, key: string) => `hashtextextende
 
 /**
  * Takes the key for this transaction, or tells who has it. Never waits: `insert … on conflict` would, behind a call in
- * flight. The lock ends with the transaction, so the claim must be inserted in it. Every later statement of the transaction
- * is cancelled by the server after `timeoutMs`.
+ * flight. The lock ends with the transaction, so the claim must be inserted in it.
  */
-export const probeClaim = async (tx: Tx, claim: ClaimKey, timeoutMs: number): Promise<Probe> => {
+export const probeClaim = async (tx: Tx, claim: ClaimKey): Promise<Probe> => {
   const [locked] = await tx.execute<{ free: boolean }>(
-    sql`select set_config('statement_timeout', ${String(Math.ceil(timeoutMs))}, true),
-      pg_try_advisory_xact_lock(hashtextextended(${claim.principal}::text || ' ' || ${claim.key}::text, 0)) as free`,
+    sql`select pg_try_advisory_xact_lock(hashtextextended(${claim.principal}::text || ' ' || ${claim.key}::text, 0)) as free`,
   )
   if (!locked?.free) return { kind: 'busy' }
   // A statement of its own: its snapshot is taken after the lock was had, so it sees what the last holder committed.

@@ -20,8 +20,12 @@ left join passwords v on v.credential_hash = c.credential_hash
 where c.provider = 'email' and c.credential_hash = $1 and c.player_id is not null`
 
 /** Whose an address is and what its password is checked against; undefined for nobody's. By the primary keys. */
-export const findAccount = async (database: Database, credentialHash: string): Promise<Account | undefined> =>
-  (await database.statement<Account>(findAccountStatement, [credentialHash]))[0]
+export const findAccount = async (
+  database: Database,
+  credentialHash: string,
+  deadlineAt: number,
+): Promise<Account | undefined> =>
+  (await database.statement<Account>(findAccountStatement, [credentialHash], { deadlineAt }))[0]
 
 /** Replaces what a password is checked against, unless somebody else was faster; answers whether it was replaced. */
 export const replaceVerifier = async (

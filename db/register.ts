@@ -139,7 +139,7 @@ const registerStatements = {
  * claim in the form `by`; no credential and no player stands in it twice.
  */
 export const registerPlayers = async (
-  database: Database,
+  database: Pick<Database, 'statement'>,
   by: Claim['by'],
   registrations: readonly Registration[],
 ): Promise<(PlayerRow | undefined)[]> => {

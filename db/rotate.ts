@@ -47,7 +47,7 @@ returning l.ord, s.player_id as "playerId", s.epoch`
  * stands in a set twice.
  */
 export const rotateNewest = async (
-  database: Database,
+  database: Pick<Database, 'statement'>,
   rotations: readonly Rotation[],
 ): Promise<(RotatedSession | undefined)[]> => {
   const rows = await database.statement<Numbered<RotatedSession>>(rotateStatement, [

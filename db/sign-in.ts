@@ -119,7 +119,7 @@ export type Found = {
  * with. A credential may stand in a set several times.
  */
 export const signInByCredentials = async (
-  database: Database,
+  database: Pick<Database, 'statement'>,
   attempts: readonly SignInAttempt[],
 ): Promise<(Found | undefined)[]> => {
   type Row = Numbered<PlayerText & Pick<Found, 'owner' | 'isProven'>>

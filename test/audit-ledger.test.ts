@@ -392,7 +392,7 @@ test('while grants go on at full speed there is never a false difference', manyR
 const untilItWaits = () =>
   eventually(async () => {
     const rows = await world.sql`select from pg_stat_activity
-      where datname = current_database() and application_name = 'perigee-audit-ledger' and wait_event_type = 'Lock'`
+      where datname = current_database() and application_name like 'perigee-audit-ledger %' and wait_event_type = 'Lock'`
     return rows.length === 1
   }, 20_000)
 

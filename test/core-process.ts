@@ -48,7 +48,7 @@ export const startCoreProcess = async (
     ...child,
     url,
     ask: (call) => {
-      const headers = signCoreCall(call, world.secrets.edgeKeys, world.clock())
+      const headers = signCoreCall(call, world.secrets.edgeKeys, call.signedAt ?? world.clock())
       return fetch(url + call.path, { method: call.method, headers, ...(call.body ? { body: call.body } : {}) })
     },
     stop: async () => {

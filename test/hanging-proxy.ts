@@ -3,9 +3,9 @@ import { connect, createServer, type Socket } from 'node:net'
 /** A TCP proxy whose far end can hang, as behind a network that is cut: nothing arrives, and nothing is closed. */
 export type HangingProxy = {
   readonly port: number
-  /** From now on no byte is passed on, on connections old and new. */
+  /** From now on no byte is passed on. Who connects gets no word, and none of it gets through. */
   hang(): void
-  /** What was kept back goes on, late. */
+  /** What was kept back goes on, late. Connections that were tried meanwhile were never made. */
   resume(): void
   close(): Promise<void>
 }
@@ -22,9 +22,16 @@ export const startHangingProxy = async (targetPort: number): Promise<HangingProx
       sockets.delete(from)
       to.destroy()
     })
-    if (hangs) from.pause()
   }
+  const lost = new Set<Socket>()
   const server = createServer((near) => {
+    if (hangs) {
+      lost.add(near)
+      near.on('error', () => {})
+      near.on('close', () => lost.delete(near))
+      near.pause()
+      return
+    }
     const far = connect(targetPort, '127.0.0.1')
     join(near, far)
     join(far, near)
@@ -34,6 +41,7 @@ export const startHangingProxy = async (targetPort: number): Promise<HangingProx
   if (address === null || typeof address !== 'object') throw new Error('the system gave no port')
   const set = (value: boolean) => {
     hangs = value
+    for (const socket of lost) socket.destroy()
     for (const socket of sockets) value ? socket.pause() : socket.resume()
   }
   return {
@@ -41,7 +49,7 @@ export const startHangingProxy = async (targetPort: number): Promise<HangingProx
     hang: () => set(true),
     resume: () => set(false),
     close: async () => {
-      for (const socket of sockets) socket.destroy()
+      for (const socket of [...sockets, ...lost]) socket.destroy()
       await new Promise((resolve) => server.close(resolve))
     },
   }

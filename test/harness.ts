@@ -61,6 +61,7 @@ export type SignedIn = {
  * Starts a world. Every file starts its own and stops it when it is done.
  * @param options.bus `direct` leaves Pub/Sub out though there is an emulator
  * @param options.replica true for a database on servers of its own, a primary and a replica; costs two seconds
+ * @param options.databaseUrl a migrated database of the caller's, on a server that can be taken away
  * @param options.redisUrl a Redis instead of the one that all files share: what a test does to all of its keys, it does to its own; empty for none
  * @param options.oidcIssuers the setting OIDC_ISSUERS, as JSON has it; the world's own issuer, if absent
  * @param options.derive computes the hashes of passwords instead of argon2id

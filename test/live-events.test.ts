@@ -56,10 +56,13 @@ const boundaries = {
   },
 }
 
-/** Publishes, and lets so much time pass that the core looks anew. */
+/** Publishes, and has the core look anew. The edge goes by the machine's clock, and the core by it again after that. */
 const publish = async (...[kind, document]: [ContentKind, unknown]) => {
   await publishDocument(world, kind, document)
+  const sessions = await makeSpareSessions(world, 1)
   world.clock.advance(1_000)
+  await world.askCore({ method: 'GET', path: '/v1/players/me/live-events', principal: asPlayer(sessions.next()) })
+  world.clock.advance(-1_000)
 }
 
 const publishFlags = (veterans: unknown = { attribute: 'level', atLeast: 10 }) =>

@@ -64,6 +64,8 @@ const guard = 'test/guard.test.ts'
 const retry = 'test/retry.test.ts'
 const retryBudget = 'test/guarantees/retry-budget.test.ts'
 const overloaded = 'test/overloaded.test.ts'
+const link = 'test/database-link.test.ts'
+const deadline = 'test/guarantees/deadline.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -1739,7 +1741,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'released-though-merged',
     file: 'core/directory.ts',
-    find: 'holder === playerId || hasBecome(database.db, { from: holder, to: playerId })',
+    find: 'holder === playerId || hasBecome(database.until(deadlineAt), { from: holder, to: playerId })',
     replace: 'holder === playerId && !!hasBecome',
     test: mergeCells,
     testName: 'what is unlinked right after a merge',
@@ -2384,5 +2386,69 @@ export const mutants: readonly Mutant[] = [
     replace: 'const inUse = true',
     test: admission,
     testName: 'a limit that nobody needs',
+  },
+  {
+    name: 'link-without-a-pulse',
+    file: 'db/pulse.ts',
+    find: 'if (silentLooks === looksMin) {',
+    replace: 'if (silentLooks > looksMin * 1e9) {',
+    test: link,
+    testName: 'a database that falls silent rejects what is under way',
+  },
+  {
+    name: 'link-limit-of-the-first-statement-for-all',
+    file: 'db/transaction.ts',
+    find: 'if (!suits(limitMs, leftMs)) {',
+    replace: 'if (!suits(limitMs, limitMs)) {',
+    test: link,
+    testName: 'every statement of a transaction ends at the deadline',
+  },
+  {
+    name: 'link-limit-that-a-savepoint-took-back',
+    file: 'db/transaction.ts',
+    find: 'limitMs = Number.NaN',
+    replace: 'void limitMs',
+    test: link,
+    testName: 'after a savepoint was taken back the deadline still holds',
+  },
+  {
+    name: 'link-statement-outside-of-its-transaction',
+    file: 'db/connection.ts',
+    find: "if (isClosed) throw new Unreachable('the connection is closed', 'CONNECTION_CLOSED')",
+    replace: '',
+    test: link,
+    testName: 'when its connection breaks, nothing of a transaction is done',
+  },
+  {
+    name: 'link-commit-that-was-none',
+    file: 'db/transaction.ts',
+    find: "if (done !== 'COMMIT') throw",
+    replace: "if (done === 'NEVER') throw",
+    test: link,
+    testName: 'a transaction that passes over a failed statement',
+  },
+  {
+    name: 'deadline-anew-at-each-hop',
+    file: 'core/request.ts',
+    find: 'Math.min(nowMs + remainingMs, signedAt + remainingMs + clocksApartMaxMs)',
+    replace: 'nowMs + remainingMs',
+    test: deadline,
+    testName: 'whatever is slow, and two seconds late on its way',
+  },
+  {
+    name: 'deadline-not-told-to-the-server',
+    file: 'db/budget.ts',
+    find: 'if (suits(connection.timeoutMs, leftMs)) return',
+    replace: 'if (suits(connection.timeoutMs, connection.timeoutMs)) return',
+    test: deadline,
+    testName: 'whatever is slow, and two seconds late on its way',
+  },
+  {
+    name: 'deadline-set-that-takes-who-has-gone',
+    file: 'core/combine.ts',
+    find: 'parametersOf(live, now), { beginBy })',
+    replace: 'parametersOf(live, now), { beginBy: now + 60_000 + beginBy * 0 })',
+    test: deadline,
+    testName: 'whatever is slow, and two seconds late on its way',
   },
 ]

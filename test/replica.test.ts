@@ -204,10 +204,10 @@ test('a replica is asked only after its beat was seen, and after a failure not f
   onTestFinished(() => database.close(1_000))
   const log = createLog({ service: 'test' }, () => {})
   let now = world.clock()
-  const held = createReplica({ db: database.db, log, clock: () => now })
+  const held = createReplica({ database, log, clock: () => now })
   let asked = 0
   const read = (answer: () => Promise<string>) =>
-    held.read(new Date(now), () => {
+    held.read({ now: new Date(now), deadlineAt: now + 1_000 }, () => {
       asked++
       return answer()
     })

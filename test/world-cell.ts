@@ -42,6 +42,8 @@ export type CellOptions = {
   readonly derive?: Derive
   readonly bus?: 'pubsub' | 'direct'
   readonly replica?: boolean
+  /** A migrated database that the caller has made and will end, on a server of its own. */
+  readonly databaseUrl?: string
   readonly redisUrl?: string | undefined
 }
 
@@ -74,10 +76,11 @@ export const startCell = async (cell: Cell, deployment: Deployment, options: Cel
 
   const own = options.replica ? await startReplicatedPostgres() : undefined
   const replica = own?.replica
-  const { url: databaseUrl, drop } = own ?? (await cloneDatabase())
+  const given = options.databaseUrl === undefined ? undefined : { url: options.databaseUrl, drop: async () => {} }
+  const { url: databaseUrl, drop } = own ?? given ?? (await cloneDatabase())
   stops.push(drop)
-  const pool = { poolMax: 10, applicationName: 'test' }
-  const database = openDatabase({ ...pool, url: databaseUrl, statementTimeoutMs: 5_000 })
+  const pool = { poolMax: 10, applicationName: 'test', clock }
+  const database = openDatabase({ ...pool, url: databaseUrl, statementTimeoutMs: 5_000, setTimeoutMs: 2_000 })
   stops.push(() => database.close(0))
   const replicaDatabase = replica && openDatabase({ ...pool, url: replica.url, statementTimeoutMs: replicaTimeoutMs })
   stops.push(async () => replicaDatabase?.close(1_000))

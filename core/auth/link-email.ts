@@ -29,7 +29,7 @@ export const linkEmail = async (
   await limitOwnGuesses(limiter, ctx, playerId)
   const credential = emailCredentialOf(email)
   const { credentialHash } = credential
-  const account = await findAccount(database, credentialHash)
+  const account = await findAccount(database, credentialHash, ctx.deadlineAt)
   if (account?.owner === playerId && account.verifier !== null) {
     if (!(await passwords.verify(account.verifier, password))) throw new Fault('credential_refused')
     return link(deps, ctx, credential)

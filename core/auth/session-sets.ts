@@ -30,10 +30,16 @@ export const createSessionSets = (options: {
   readonly sets: Sets
 }): SessionSets => {
   const { database, clock, sets } = options
+  /** Where a statement is not begun once the first of those who wait for it has gone. */
+  const inTimeFor = (waited: readonly Waited[]): Pick<Database, 'statement'> => ({
+    statement: (text, parameters) =>
+      database.statement(text, parameters, { beginBy: Math.min(...waited.map(({ deadlineAt }) => deadlineAt)) }),
+  })
   const isExpired = ({ deadlineAt }: Waited) => deadlineAt <= clock()
   const registering = (by: Claim['by']) =>
     createGatherer({
-      run: (registrations: readonly (Registration & Waited)[]) => registerPlayers(database, by, registrations),
+      run: (registrations: readonly (Registration & Waited)[]) =>
+        registerPlayers(inTimeFor(registrations), by, registrations),
       keyOf: ({ credential }) => `${credential.provider} ${credential.credentialHash}`,
       isExpired,
       sets,
@@ -41,13 +47,13 @@ export const createSessionSets = (options: {
   const register = { alone: registering('alone'), control: registering('control'), follower: registering('follower') }
   return {
     signIn: createGatherer({
-      run: (attempts: readonly (SignInAttempt & Waited)[]) => signInByCredentials(database, attempts),
+      run: (attempts: readonly (SignInAttempt & Waited)[]) => signInByCredentials(inTimeFor(attempts), attempts),
       isExpired,
       sets,
     }),
     register: (registration) => register[registration.claim.by](registration),
     rotate: createGatherer({
-      run: (rotations: readonly (Rotation & Waited)[]) => rotateNewest(database, rotations),
+      run: (rotations: readonly (Rotation & Waited)[]) => rotateNewest(inTimeFor(rotations), rotations),
       keyOf: ({ sessionId }) => sessionId,
       isExpired,
       sets,

@@ -31,7 +31,7 @@ export const signInWithEmail = async (deps: SignIn, ctx: Context, body: Body): P
   const { credentialHash } = emailCredentialOf(email)
   await limitNetwork(deps.limiter, ctx)
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-    const account = await findAccount(deps.database, credentialHash)
+    const account = await findAccount(deps.database, credentialHash, ctx.deadlineAt)
     // Before the guess is counted: where it is counted is where the account's own networks are known.
     if (account) requireHome(ctx.cell, account.owner)
     await limitGuesses(deps, ctx, credentialHash)

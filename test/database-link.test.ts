@@ -1,0 +1,168 @@
+import { sql } from 'drizzle-orm'
+import postgres from 'postgres'
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { connectionsOf, type Database, type DatabaseOptions, openDatabase } from '#db/client.ts'
+import { databaseErrorCode, isOutage, isStatementTimeout } from '#db/errors.ts'
+import { cloneDatabase } from './database.ts'
+import { eventually } from './eventually.ts'
+import { startHangingProxy } from './hanging-proxy.ts'
+
+let clone: Awaited<ReturnType<typeof cloneDatabase>>
+let direct: postgres.Sql
+beforeEach(async () => {
+  clone = await cloneDatabase()
+  direct = postgres(clone.url, { max: 2, onnotice: () => {} })
+  await direct`create table notes (note text primary key)`
+})
+afterEach(async () => {
+  await direct.end({ timeout: 0 })
+  await clone.drop()
+})
+
+const open = (options: Partial<DatabaseOptions> = {}): Database => {
+  const database = openDatabase({
+    ...{ url: clone.url, poolMax: 4, statementTimeoutMs: 5_000, setTimeoutMs: 2_000, applicationName: 'link' },
+    ...options,
+  })
+  onTestFinished(() => database.close(0))
+  return database
+}
+const notes = async () =>
+  (await direct<{ note: string }[]>`select note from notes order by note`).map(({ note }) => note)
+/** How many the server has that have been used. */
+const sessions = async () => {
+  const rows = await direct`select from pg_stat_activity
+    where application_name like 'link %' and datname = current_database() and query <> ''`
+  return rows.length
+}
+const write = (note: string) => sql`insert into notes values (${note})`
+const sleep = (seconds: number) => sql.raw(`select pg_sleep(${seconds})`)
+
+/** How long it took, and what it threw. */
+const outcomeOf = async (work: Promise<unknown>) => {
+  const startedAt = performance.now()
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  return { error, ms: performance.now() - startedAt }
+}
+
+/** This process does nothing else for so long. */
+const block = (ms: number) => {
+  const until = performance.now() + ms
+  while (performance.now() < until);
+}
+
+test('a statement that takes its time is not taken for silence, nor is a process that is busy itself', async () => {
+  const { db, statement } = open()
+  await db.execute(sleep(0.01))
+  const slow = [outcomeOf(db.execute(sleep(1))), outcomeOf(statement('select pg_sleep(0.2)', []))]
+  for (let round = 0; round < 3; round++) {
+    block(400)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+  }
+  expect((await Promise.all(slow)).map(({ error }) => error)).toEqual([undefined, undefined])
+})
+
+test('a database that falls silent rejects what is under way and what is new, and is used again when it answers', async () => {
+  const proxy = await startHangingProxy(Number(new URL(clone.url).port))
+  onTestFinished(() => proxy.close())
+  const database = open({ url: clone.url.replace(/:\d+\//, `:${proxy.port}/`) })
+  await database.ping()
+  await eventually(async () => (await sessions()) === 2, 2_000)
+  const long = outcomeOf(database.db.execute(sleep(4)))
+  await database.db.transaction((tx) => tx.execute(write('before')))
+  proxy.hang()
+  const first = await outcomeOf(database.statement('select 1', []))
+  expect(isOutage(first.error)).toBe(true)
+  expect(first.ms).toBeLessThanOrEqual(300)
+  expect(isOutage((await long).error)).toBe(true)
+  const next = await outcomeOf(database.db.transaction((tx) => tx.execute(write('meanwhile'))))
+  expect(isOutage(next.error)).toBe(true)
+  expect(next.ms).toBeLessThanOrEqual(20)
+  proxy.resume()
+  await eventually(async () => (await outcomeOf(database.ping())).error === undefined, 5_000)
+  await database.db.transaction((tx) => tx.execute(write('after')))
+  expect(await notes()).toEqual(['after', 'before'])
+  expect(await sessions()).toBeLessThanOrEqual(connectionsOf(4))
+})
+
+test('every statement of a transaction ends at the deadline, and nothing of it stays', async () => {
+  const database = open()
+  await database.ping()
+  const db = database.until(Date.now() + 800)
+  const { error, ms } = await outcomeOf(
+    db.transaction(async (tx) => {
+      await tx.execute(write('late'))
+      await tx.execute(sleep(0.6))
+      await tx.execute(sleep(5))
+    }),
+  )
+  expect(isStatementTimeout(error)).toBe(true)
+  expect(ms).toBeLessThan(1_150)
+  expect(await notes()).toEqual([])
+})
+
+test('after a savepoint was taken back the deadline still holds', async () => {
+  const database = open()
+  await database.ping()
+  const { error, ms } = await outcomeOf(
+    database.until(Date.now() + 1_200).transaction(async (tx) => {
+      await tx.execute(sleep(0.4))
+      const inner = tx.transaction(async (savepoint) => {
+        await savepoint.execute(sleep(0.5))
+        await savepoint.execute(sql`select 1 / 0`)
+      })
+      await inner.catch(() => {})
+      await tx.execute(sleep(5))
+    }),
+  )
+  expect(isStatementTimeout(error)).toBe(true)
+  expect(ms).toBeLessThan(1_500)
+})
+
+test('what waits for a connection beyond its deadline is not begun, and who waits longer is', async () => {
+  const database = open({ poolMax: 2 })
+  const holding = outcomeOf(database.db.execute(sleep(0.6)))
+  const impatient = await outcomeOf(database.until(Date.now() + 200).execute(write('impatient')))
+  expect(isStatementTimeout(impatient.error)).toBe(true)
+  expect(impatient.ms).toBeLessThan(400)
+  await database.until(Date.now() + 3_000).execute(write('patient'))
+  await holding
+  expect(await notes()).toEqual(['patient'])
+})
+
+test('when its connection breaks, nothing of a transaction is done on another one', async () => {
+  const database = open()
+  const { error } = await outcomeOf(
+    database.db.transaction(async (tx) => {
+      await tx.execute(write('first'))
+      const [own] = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`)
+      await direct`select pg_terminate_backend(${own?.pid ?? 0}, 1000)`
+      const second = tx.execute(write('second')).catch(() => {})
+      const third = tx.execute(write('third')).catch(() => {})
+      await Promise.all([second, third])
+      await tx.execute(write('fourth'))
+    }),
+  )
+  expect(isOutage(error)).toBe(true)
+  await database.db.execute(write('outside'))
+  expect(await notes()).toEqual(['outside'])
+})
+
+test('a transaction that passes over a failed statement does not look as if it had been committed', async () => {
+  const database = open()
+  const { error } = await outcomeOf(
+    database.db.transaction(async (tx) => {
+      await tx.execute(write('kept'))
+      await tx.execute(write('kept')).catch(() => {})
+    }),
+  )
+  expect(databaseErrorCode(error)).toBe('23505')
+  await database.db.transaction(async (tx) => {
+    await tx.execute(write('kept'))
+    await tx.transaction((inner) => inner.execute(write('kept'))).catch(() => {})
+  })
+  expect(await notes()).toEqual(['kept'])
+})
