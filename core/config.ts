@@ -72,6 +72,13 @@ const coreShape = {
     .max(100)
     .default(16)
     .describe('connections to each Postgres at the most'),
+  INSTANCES_MAX: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(1)
+    .describe('core processes of this cell that run at once at the most, of all roles together'),
   WRITE_SET_SIZE: z.coerce
     .number()
     .int()
@@ -117,7 +124,10 @@ const coreShape = {
     .describe('whose ID tokens players may sign in with, as JSON: {"google": {"audiences": ["<client id>"]}}'),
   UPSTASH_URL: z.url().describe('REST address of the Upstash database'),
   UPSTASH_TOKEN: z.string().min(1).describe('token of the Upstash database'),
-  REDIS_URL: z.url().optional().describe('Memorystore; without it the limits are kept by each process for itself'),
+  REDIS_URL: z
+    .url()
+    .optional()
+    .describe('Memorystore; without it the limits are kept by each process for itself, as while it is lost'),
   REDIS_CLUSTER: z
     .enum(['true', 'false'])
     .default('false')

@@ -17,8 +17,11 @@ const pauseMs = 30_000
 const releaseMaxMs = 2_000
 
 export type Eraser = Loop & {
-  /** Erases whoever is due, and releases what the erased signed in with, as far as the control cell can be reached. */
-  runOnce(): Promise<{ readonly erased: number; readonly released: number }>
+  /**
+   * Erases whoever is due, and releases what the erased signed in with, as far as the control cell can be reached. Between two
+   * players it ends early when `signal` is aborted.
+   */
+  runOnce(signal?: AbortSignal): Promise<{ readonly erased: number; readonly released: number }>
 }
 
 export type EraserOptions = {
@@ -32,20 +35,23 @@ export type EraserOptions = {
 /** Deletes the players whose time has come. Any number may run at once. */
 export const createEraser = (options: EraserOptions): Eraser => {
   const { log } = options
-  const runOnce = async () => ({ erased: await eraseDue(options), released: await releaseErased(options) })
-  const loop = createLoop(async () => {
-    await runOnce().catch((error: unknown) => log.error('erasing failed', error))
+  const runOnce = async (signal?: AbortSignal) => ({
+    erased: await eraseDue(options, signal),
+    released: await releaseErased(options, signal),
+  })
+  const loop = createLoop(async (signal) => {
+    await runOnce(signal).catch((error: unknown) => log.error('erasing failed', error))
     return pauseMs
   })
   return { ...loop, runOnce }
 }
 
 /** Batch after batch, until one is not full, or none of it can be erased now. */
-const eraseDue = async (options: EraserOptions): Promise<number> => {
+const eraseDue = async (options: EraserOptions, signal?: AbortSignal): Promise<number> => {
   for (let total = 0; ; ) {
     const due = await listDue(options.db, { now: new Date(options.clock()), limit: batchMax })
     let erased = 0
-    for (const playerId of due) if (await eraseOne(options, playerId)) erased++
+    for (const playerId of due) if (!signal?.aborted && (await eraseOne(options, playerId))) erased++
     total += erased
     if (due.length < batchMax || erased === 0) return total
   }
@@ -68,10 +74,11 @@ const eraseOne = async ({ db, cell, log, clock }: EraserOptions, playerId: Playe
 }
 
 /** Ends at the first that cannot be released: the control cell is away then, and the next turn tries again. */
-const releaseErased = async ({ db, directory, log, clock }: EraserOptions): Promise<number> => {
+const releaseErased = async ({ db, directory, log, clock }: EraserOptions, signal?: AbortSignal): Promise<number> => {
   for (let released = 0; ; ) {
     const erased = await listUnreleased(db, batchMax)
     for (const playerId of erased) {
+      if (signal?.aborted) return released
       try {
         for (const { provider, credentialHash } of await listCredentials(db, playerId)) {
           const now = new Date(clock())

@@ -10,8 +10,8 @@ const ownMax = 100_000
 export type Visit = { readonly account: string; readonly network: string; readonly now: Date }
 
 /**
- * Which networks an account was opened from within 30 days, over all instances of the cell. Without Redis, while it is away, or
- * when it has lost what it held, each instance knows what it saw itself, and any other network is a stranger's until the account
+ * Which networks an account was opened from within 30 days, over all instances of the cell. While Redis is away, where there
+ * is none, or when it has lost what it held, each instance knows what it saw itself, and any other network is a stranger's until the account
  * is opened from there again.
  */
 export type KnownNetworks = {
@@ -20,13 +20,13 @@ export type KnownNetworks = {
   remember(visit: Visit): Promise<void>
 }
 
-export const createKnownNetworks = (redis: RegionalRedis | undefined): KnownNetworks => {
+export const createKnownNetworks = (redis: RegionalRedis): KnownNetworks => {
   const own = new Map<string, number>()
 
   /** Until when, as the others know it. The caller's clock decides; Redis only forgets what is over. */
   const ask = async (key: string): Promise<number> => {
     try {
-      return Number((await redis?.get(key)) ?? 0)
+      return Number((await redis.get(key)) ?? 0)
     } catch {
       return 0
     }
@@ -44,7 +44,8 @@ export const createKnownNetworks = (redis: RegionalRedis | undefined): KnownNetw
       own.delete(key)
       own.set(key, until)
       if (own.size > ownMax) own.delete(own.keys().next().value ?? '')
-      await redis?.put(key, String(until), knownForMs).catch(() => {})
+      // Whoever runs the cell is told of it by `watchRedis`; here it is known all the same.
+      await redis.put(key, String(until), knownForMs).catch(() => {})
     },
   }
 }

@@ -7,6 +7,14 @@ import type { RegionalRedis, Script } from '#infra/redis.ts'
  */
 export type Limit = { readonly burst: number; readonly intervalMs: number }
 
+/** Calls since the process began. */
+export type LimiterCounts = {
+  /** Counted over all instances of the cell. */
+  readonly shared: number
+  /** Counted by this instance for itself, Redis being away. */
+  readonly own: number
+}
+
 export type Limiter = {
   /**
    * Takes one from the allowance of `key` at `nowMs`, whole milliseconds since 1970. Answers 0, or how many milliseconds to wait;
@@ -14,6 +22,8 @@ export type Limiter = {
    * @throws Error for a limit that is none
    */
   take(key: string, limit: Limit, nowMs: number): Promise<number>
+  /** What it came to up to now, for telemetry. */
+  snapshot(): LimiterCounts
 }
 
 /** What can be lost at any time is no place to count for longer. */
@@ -44,11 +54,13 @@ const gcra: Script = {
  * time T, s being what the instances' clocks differ by. The callers' clocks are used, so that a limit can be tested; one that
  * was wrong and is set back makes its keys wait for `burst * intervalMs` and 5 s at the most.
  *
- * Without Redis, or while it is away, each instance counts for itself: as many times as much as there are instances. Each time
- * that Redis goes, comes back or loses what it had, one more `burst`. Instances are back with it within 2 s.
+ * While Redis is away, or where there is none, each instance counts for itself: as many times as much as there are instances. Each
+ * time that Redis goes, comes back or loses what it had, one more `burst`. Instances are back with it within 2 s. How often that
+ * was is counted; that Redis is away is told by `watchRedis`.
  */
-export const createLimiter = (redis: RegionalRedis | undefined): Limiter => {
+export const createLimiter = (redis: RegionalRedis): Limiter => {
   const own = new Map<string, number>()
+  const counts = { shared: 0, own: 0 }
 
   const takeOwn = (key: string, { burst, intervalMs }: Limit, nowMs: number): number => {
     const known = own.get(key) ?? nowMs
@@ -65,14 +77,17 @@ export const createLimiter = (redis: RegionalRedis | undefined): Limiter => {
   return {
     take: async (key, limit, nowMs) => {
       requireCountable(limit, nowMs)
-      if (!redis) return takeOwn(key, limit, nowMs)
+      const { burst, intervalMs } = limit
       try {
-        const { burst, intervalMs } = limit
-        return Number(await redis.run(gcra, [`limit:${key}`], [nowMs, intervalMs, burst, clocksDifferMaxMs]))
+        const waitMs = Number(await redis.run(gcra, [`limit:${key}`], [nowMs, intervalMs, burst, clocksDifferMaxMs]))
+        counts.shared++
+        return waitMs
       } catch {
+        counts.own++
         return takeOwn(key, limit, nowMs)
       }
     },
+    snapshot: () => ({ ...counts }),
   }
 }
 

@@ -6,10 +6,11 @@ export type Loop = {
 }
 
 /**
- * Takes turns; each says how many milliseconds to rest before the next one. A turn must handle its own errors.
+ * Takes turns; each says how many milliseconds to rest before the next one. A turn must handle its own errors, and one that can be
+ * long ends early when `signal` is aborted: `stop` waits for it.
  */
-export const createLoop = (turn: () => Promise<number>): Loop => {
-  let stopping = false
+export const createLoop = (turn: (signal: AbortSignal) => Promise<number>): Loop => {
+  const stopping = new AbortController()
   let wake = () => {}
   let running: Promise<void> = Promise.resolve()
 
@@ -23,9 +24,9 @@ export const createLoop = (turn: () => Promise<number>): Loop => {
     })
 
   const run = async () => {
-    while (!stopping) {
-      const pauseMs = await turn()
-      if (!stopping) await rest(pauseMs)
+    while (!stopping.signal.aborted) {
+      const pauseMs = await turn(stopping.signal)
+      if (!stopping.signal.aborted) await rest(pauseMs)
     }
   }
 
@@ -34,7 +35,7 @@ export const createLoop = (turn: () => Promise<number>): Loop => {
       running = run()
     },
     stop: async () => {
-      stopping = true
+      stopping.abort()
       wake()
       await running
     },

@@ -1,8 +1,9 @@
-import { serve } from '@hono/node-server'
+import { getRequestListener } from '@hono/node-server'
 import { openDatabase } from '#db/client.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
 import type { EventBus } from '#infra/event-bus.ts'
 import { createLog } from '#infra/log.ts'
+import { createAbsentRedis } from '#infra/no-redis.ts'
 import { createOidcVerifier } from '#infra/oidc.ts'
 import { createPubSub } from '#infra/pubsub.ts'
 import { createPushVerifier } from '#infra/push-identity.ts'
@@ -11,6 +12,8 @@ import { createUpstash } from '#infra/upstash.ts'
 import { argon2id } from './auth/password.ts'
 import { type Config, parseConfig, pushOf, topicsOf } from './config.ts'
 import { logRefusals } from './consumer.ts'
+import { createDrain } from './drain.ts'
+import { listen } from './listener.ts'
 import { createPlatform } from './platform.ts'
 import { replicaTimeoutMs } from './replica.ts'
 
@@ -20,8 +23,8 @@ const statementTimeoutMs = 5_000
 const setTimeoutMs = 2_000
 /** A tier that is slower than this is no cache. */
 const upstashTimeoutMs = 1_000
-/** Cloud Run ends a process ten seconds after it asked it to stop. */
-const drainMaxMs = 8_000
+/** What a pool's last queries get, of requests that have their answer. */
+const poolCloseMaxMs = 1_000
 
 const configOrExit = (): { config: Config; push: ReturnType<typeof pushOf> } => {
   try {
@@ -64,7 +67,7 @@ const replicaDatabase = config.DATABASE_REPLICA_URL
   : undefined
 const redis = config.REDIS_URL
   ? createRedis({ url: config.REDIS_URL, cluster: config.REDIS_CLUSTER === 'true', onError: onError('redis') })
-  : undefined
+  : createAbsentRedis()
 const store = createUpstash({ url: config.UPSTASH_URL, token: config.UPSTASH_TOKEN, timeoutMs: upstashTimeoutMs })
 
 const platform = createPlatform(config, {
@@ -79,26 +82,38 @@ const platform = createPlatform(config, {
   log,
   clock: Date.now,
 })
-const server = serve({ fetch: platform.app.fetch, port: config.PORT }, () =>
-  log.info('listening', { port: config.PORT, role: config.ROLE, events: config.EVENT_BUS }),
-)
-server.on('error', (error) => {
-  log.error('the server failed', error)
-  process.exit(1)
+const listener = listen({
+  answer: getRequestListener(platform.app.fetch),
+  port: config.PORT,
+  onListening: () => log.info('listening', { port: config.PORT, role: config.ROLE, events: config.EVENT_BUS }),
+  onError: (error) => {
+    log.error('the server failed', error)
+    process.exit(1)
+  },
 })
-await platform.start()
 
-/** Stops to claim work, lets requests end, then closes what they used; all of it bounded. */
-const drain = async (signal: string) => {
-  log.info('stopping', { signal })
-  const hardStop = setTimeout(() => process.exit(1), drainMaxMs)
-  const closed = new Promise((resolve) => server.close(resolve))
-  if ('closeIdleConnections' in server) server.closeIdleConnections()
-  await Promise.all([platform.stop(), closed])
-  await Promise.allSettled([database.close(1_000), replicaDatabase?.close(1_000), redis?.close()])
-  clearTimeout(hardStop)
-  log.info('stopped')
-  process.exit(0)
+let isStarted = false
+const drain = createDrain({
+  stopWork: platform.stop,
+  // Nobody was told to send anything to a process that never was ready.
+  linger: async () => (isStarted ? listener.linger() : undefined),
+  closeServer: listener.close,
+  underWay: listener.underWay,
+  closings: {
+    Postgres: () => database.close(poolCloseMaxMs),
+    'the read replica': async () => replicaDatabase?.close(poolCloseMaxMs),
+    Redis: redis.close,
+  },
+  log,
+  exit: process.exit,
+})
+// Both stay, so that a second signal does not end what the first one began.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, drain)
+
+try {
+  await platform.start()
+  isStarted = true
+} catch (error) {
+  log.error('the core cannot start', error)
+  process.exit(1)
 }
-process.once('SIGTERM', () => void drain('SIGTERM'))
-process.once('SIGINT', () => void drain('SIGINT'))

@@ -19,6 +19,7 @@ import { type Consumer, logRefusals } from './consumer.ts'
 import { contentRoutes } from './content/routes.ts'
 import { createDeadLetterConsumer } from './dead-letters.ts'
 import { createDirectory } from './directory.ts'
+import { type Track, untracked } from './drain.ts'
 import { createEraser } from './eraser.ts'
 import { experimentRoutes } from './experiments/routes.ts'
 import { flagRoutes } from './flags/routes.ts'
@@ -26,9 +27,10 @@ import { createHeartbeat } from './heartbeat.ts'
 import { internalRoutes } from './internal.ts'
 import { createInvalidator } from './invalidate.ts'
 import { createKnownNetworks } from './known-networks.ts'
-import { createLimiter } from './limiter.ts'
+import { createLimiter, type LimiterCounts } from './limiter.ts'
 import { createLiveContent } from './live-content.ts'
 import { liveEventRoutes } from './live-events/routes.ts'
+import type { Loop } from './loop.ts'
 import { moderationRoutes } from './moderation/routes.ts'
 import { createBelongingsMover } from './move-belongings.ts'
 import { createCredentialMover } from './move-credentials.ts'
@@ -38,6 +40,7 @@ import { playerRoutes } from './players/routes.ts'
 import { createPrincipalReader } from './principal.ts'
 import { createPublisher } from './publisher.ts'
 import { createPushReceiver } from './push.ts'
+import { createReadiness } from './readiness.ts'
 import { createReaper } from './reap.ts'
 import { createRelay } from './relay.ts'
 import { createReplica } from './replica.ts'
@@ -46,6 +49,7 @@ import { createSecrets } from './secrets.ts'
 import { sessionRoutes } from './sessions/routes.ts'
 import { createSignerSource } from './signing-keys.ts'
 import { walletRoutes } from './wallet/routes.ts'
+import { type RedisCounts, watchRedis } from './watch-redis.ts'
 import { createWrite } from './write.ts'
 
 /** Everything outside of the core that the core talks to. */
@@ -53,7 +57,8 @@ export type Adapters = {
   readonly database: Database
   /** The read replica; absent where there is none. */
   readonly replicaDatabase?: Database | undefined
-  readonly redis: RegionalRedis | undefined
+  /** One that is always away, where there is none. */
+  readonly redis: RegionalRedis
   readonly bus: EventBus
   readonly store: VersionedStore
   /** Where Pub/Sub pushes events: tells its calls from others. Undefined where they are pulled. */
@@ -71,10 +76,19 @@ const dayMs = 24 * 3_600_000
 /** A core, put together and not yet listening. */
 export type Platform = {
   readonly app: Hono
-  /** Starts what the role has: the look at the replica; relay, consumers, reaper, eraser, heartbeat and, in the control cell, publisher. */
+  /**
+   * Waits for Postgres, its migrations and room for the pools, then starts what the role has: the look at the replica; relay,
+   * consumers, reaper, eraser, heartbeat and, in the control cell, publisher. Resolves when that runs, or the platform is stopped.
+   * @throws PoolsTooLarge
+   */
   start(): Promise<void>
-  /** From now on `/readyz` says no, and nothing new is claimed; resolves when what was claimed is done. */
-  stop(): Promise<void>
+  /**
+   * From now on `/readyz` says no, and nothing new is claimed; resolves when what was claimed is done.
+   * @param track learns what is waited for, by name
+   */
+  stop(track?: Track): Promise<void>
+  /** What Redis has come to, and how often the limits were counted without it. */
+  readonly counts: { readonly redis: () => RedisCounts; readonly limiter: () => LimiterCounts }
 }
 
 export const createPlatform = (config: Config, adapters: Adapters): Platform => {
@@ -83,21 +97,22 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const { db } = database
   const secrets = createSecrets(config.MASTER_KEYS)
   const signer = createSignerSource(db, secrets)
-  const limiter = createLimiter(adapters.redis)
+  const redis = watchRedis(adapters.redis, { log, clock })
+  const limiter = createLimiter(redis)
   const issuer = createSessionIssuer({ cell, issuer: config.ISSUER, secrets, signer })
   const invalidator = createInvalidator({ store: adapters.store, log, clock })
-  const replica =
-    replicaDatabase && role !== 'worker' ? createReplica({ database: replicaDatabase, log, clock }) : undefined
+  const readDatabase = role === 'worker' ? undefined : replicaDatabase
+  const replica = readDatabase && createReplica({ database: readDatabase, log, clock })
   const neighbours = neighboursOf(config)
   const peers = createPeers({ cell, others: neighbours.others, edgeKeys: config.EDGE_KEYS, clock })
   const directory = createDirectory({ cell, neighbours, database, peers })
-  const loops = [
-    createRelay({ db, bus, cell, log, clock, raise: invalidator.raise }),
-    createReaper({ db, log, clock }),
-    createEraser({ db, directory, cell, log, clock }),
-    ...(replicaDatabase ? [createHeartbeat({ db, log, clock })] : []),
-    ...(follows(cell, neighbours) ? [] : [createPublisher({ db, cell, log, clock })]),
-  ]
+  const loops: Readonly<Record<string, Loop>> = {
+    relay: createRelay({ db, bus, cell, log, clock, raise: invalidator.raise }),
+    reaper: createReaper({ db, log, clock }),
+    eraser: createEraser({ db, directory, cell, log, clock }),
+    ...(replicaDatabase ? { heartbeat: createHeartbeat({ db, log, clock }) } : {}),
+    ...(follows(cell, neighbours) ? {} : { publisher: createPublisher({ db, cell, log, clock }) }),
+  }
   const follower = createFollower(database)
   const subscribers = [
     ...subscribersOf(config, adapters, {
@@ -122,6 +137,25 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
     clock: uptime,
     random: Math.random,
   })
+  const readiness = createReadiness({
+    database,
+    replicaDatabase: readDatabase,
+    plan: { instancesMax: config.INSTANCES_MAX, poolMax: config.DATABASE_POOL },
+    signer,
+    signal: stopping.signal,
+    log,
+    clock,
+  })
+
+  const run = async () => {
+    if (!(await readiness.untilDatabaseIsReady())) return
+    replica?.start()
+    if (role === 'api') return
+    if (!verifyPush) for (const subscriber of subscribers) if (!stopping.signal.aborted) await bus.subscribe(subscriber)
+    // One that was stopped meanwhile takes no turn.
+    for (const loop of Object.values(loops)) loop.start()
+  }
+  let starting: Promise<void> = Promise.resolve()
 
   return {
     app: createApp({
@@ -132,7 +166,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
               ...authRoutes({
                 issuer,
                 limiter,
-                knownNetworks: createKnownNetworks(adapters.redis),
+                knownNetworks: createKnownNetworks(redis),
                 passwords: createPasswords(adapters.derive),
                 idTokens: { verifiers: adapters.idTokens, log },
                 sets: createSessionSets({ database, clock, sets }),
@@ -180,23 +214,25 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
               onRefused: logRefusals(log),
               signal: stopping.signal,
             }),
-      ready: async () => {
-        if (stopping.signal.aborted) throw new Error('stopping')
-        await database.ping()
-        await signer(clock())
-      },
+      ready: readiness.check,
     }),
-    start: async () => {
-      replica?.start()
-      if (role === 'api') return
-      if (!verifyPush) for (const subscriber of subscribers) await bus.subscribe(subscriber)
-      for (const loop of loops) loop.start()
+    start: () => {
+      // What a stop interrupts fails, which is no failure.
+      starting = run().catch((error: unknown) => {
+        if (!stopping.signal.aborted) throw error
+      })
+      return starting
     },
-    stop: async () => {
+    stop: async (track = untracked) => {
       stopping.abort()
-      await Promise.all([replica?.stop(), ...loops.map((loop) => loop.stop())])
-      await bus.close()
+      await track('start', Promise.allSettled([starting]))
+      await Promise.all([
+        track('subscriptions', bus.unsubscribe()),
+        ...Object.entries({ replica, ...loops }).map(([name, loop]) => loop && track(name, loop.stop())),
+      ])
+      await track('events', bus.close())
     },
+    counts: { redis: redis.snapshot, limiter: limiter.snapshot },
   }
 }
 

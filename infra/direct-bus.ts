@@ -12,6 +12,7 @@ export const createDirectBus = (onRefused: OnRefused): EventBus => {
   const subscribers = new Map<string, Subscriber>()
   const refusals = new Map<string, number>()
   const stopped = new AbortController()
+  const underWay = new Set<Promise<boolean>>()
 
   const offer = async (subscriber: Subscriber, message: BusMessage): Promise<boolean> => {
     const counted = `${subscriber.name} ${message.attributes['ce-id']}`
@@ -37,14 +38,26 @@ export const createDirectBus = (onRefused: OnRefused): EventBus => {
   }
 
   const offerAll = async (topic: BusTopic, message: BusMessage): Promise<boolean> => {
+    // With nobody left to take it a message would look like one that everybody took.
+    if (stopped.signal.aborted) return false
     const ours = [...subscribers.values()].filter((subscriber) => subscriber.topic === topic)
-    return (await Promise.all(ours.map((subscriber) => offer(subscriber, message)))).every(Boolean)
+    const offers = ours.map((subscriber) => offer(subscriber, message))
+    for (const one of offers) underWay.add(one)
+    const taken = await Promise.all(offers)
+    for (const one of offers) underWay.delete(one)
+    return taken.every(Boolean)
   }
 
   const bury: EventBus['bury'] = async (letter) => {
     const somebody = [...subscribers.values()].some(({ topic }) => topic === 'dead-letters')
     if (!somebody || !(await offerAll('dead-letters', encodeDeadLetter(letter))))
       throw new Error('nobody took the dead letter')
+  }
+
+  const unsubscribe = async () => {
+    stopped.abort()
+    await Promise.all(underWay)
+    subscribers.clear()
   }
 
   return {
@@ -57,9 +70,7 @@ export const createDirectBus = (onRefused: OnRefused): EventBus => {
       subscribers.set(subscriber.name, subscriber)
     },
     bury,
-    close: async () => {
-      stopped.abort()
-      subscribers.clear()
-    },
+    unsubscribe,
+    close: unsubscribe,
   }
 }

@@ -1,4 +1,4 @@
-import { type Message, PubSub, type Subscription, type Topic } from '@google-cloud/pubsub'
+import { Duration, type Message, PubSub, type Subscription, type Topic } from '@google-cloud/pubsub'
 import { deliver, type OnRefused } from './deliver.ts'
 import { type BusMessage, type BusTopic, type EventBus, encodeDeadLetter } from './event-bus.ts'
 
@@ -16,6 +16,8 @@ export type PubSubOptions = {
 const publishTimeoutMs = 5_000
 /** Messages that one process holds unacknowledged: enough to keep a consumer busy, little to redeliver after a crash. */
 const outstandingMax = 500
+/** Within what a stop may take: handlers that run get this, and what they have not done by then is given back. */
+const closeMaxMs = 4_000
 /**
  * When Pub/Sub itself gives up, above `deliveriesMax`: only a message that kills its subscriber gets so far. The policy also makes
  * Pub/Sub count deliveries. (The emulator counts, and breaks the stream when the number is reached, so it is the highest.)
@@ -58,6 +60,11 @@ export const createPubSub = (options: PubSubOptions): EventBus => {
     throw failure
   }
 
+  const unsubscribe = async () => {
+    closing.abort()
+    await Promise.allSettled(subscriptions.map((subscription) => subscription.close()))
+  }
+
   return {
     publish: async (messages) => {
       try {
@@ -75,12 +82,12 @@ export const createPubSub = (options: PubSubOptions): EventBus => {
     },
     subscribe: async (subscriber) => {
       const topic = topics[subscriber.topic]
-      const subscription = topic.subscription(subscriber.name, { flowControl: { maxMessages: outstandingMax } })
       if (emulatorHost) {
         await ready()
         const deadLetterTopic = `projects/${options.projectId}/topics/${options.topics['dead-letters']}`
         await ignoreExisting(
-          subscription.create({
+          // The client's object forgets its options when it is created, so another one takes the messages.
+          topic.subscription(subscriber.name).create({
             enableMessageOrdering: true,
             ackDeadlineSeconds: 10,
             retryPolicy: { minimumBackoff: { nanos: 100_000_000 }, maximumBackoff: { seconds: 10 } },
@@ -88,6 +95,10 @@ export const createPubSub = (options: PubSubOptions): EventBus => {
           }),
         )
       }
+      const subscription = topic.subscription(subscriber.name, {
+        flowControl: { maxMessages: outstandingMax },
+        closeOptions: { behavior: 'WAIT', timeout: Duration.from({ milliseconds: closeMaxMs }) },
+      })
       subscription.on('error', onError)
       subscription.on('message', (message: Message) => {
         const { orderingKey = '', attributes, data, deliveryAttempt: attempt } = message
@@ -103,9 +114,9 @@ export const createPubSub = (options: PubSubOptions): EventBus => {
       subscriptions.push(subscription)
     },
     bury,
+    unsubscribe,
     close: async () => {
-      closing.abort()
-      await Promise.allSettled(subscriptions.map((subscription) => subscription.close()))
+      await unsubscribe()
       await bounded(client.close()).catch(onError)
     },
   }

@@ -23,7 +23,7 @@ const reconnectMaxMs = 2_000
  * A client for one server or, with `cluster`, for the cluster that the address is the discovery endpoint of. It connects in
  * the background, comes back by itself, and never queues a command while the connection is down.
  *
- * @param options.onError told of each lost connection
+ * @param options.onError told once of each lost connection, not of each attempt to have it back
  */
 export const createRedis = (options: {
   readonly url: string
@@ -42,7 +42,14 @@ export const createRedis = (options: {
         maxRetriesPerRequest: 0,
         retryStrategy: backoff,
       })
-  client.on('error', options.onError)
+  let isTold = false
+  client.on('ready', () => {
+    isTold = false
+  })
+  client.on('error', (error: Error) => {
+    if (!isTold) options.onError(error)
+    isTold = true
+  })
 
   const defined = new Set<string>()
   return {

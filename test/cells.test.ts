@@ -239,7 +239,7 @@ test('a key that is made or revoked in the control cell is so in the others', as
   console.log(`in the other cell a key was known after ${made} ms, and revoked after ${revoked} ms`)
 })
 
-test('who is known signs in, who is new is told to come back, and all goes on when it returns', async () => {
+test('with the control cell gone who is known signs in, who is new is told to come back, and all goes on when it returns', async () => {
   const known = randomUUID()
   const knownInControl = randomUUID()
   const { player, refreshToken } = await signIn(us, known)
@@ -271,7 +271,7 @@ test('who is known signs in, who is new is told to come back, and all goes on wh
   expect((await signIn(us, randomUUID())).cell).toBe('us1')
 })
 
-test('nobody else notices, and who signs up near it is at home in the control cell', async () => {
+test('with another cell gone nobody else notices, and who signs up near it is at home in the control cell', async () => {
   const away = randomUUID()
   const here = randomUUID()
   await signIn(us, away)

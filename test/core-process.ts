@@ -19,6 +19,16 @@ export const startCoreProcess = async (
   world: World,
   settings: Readonly<Record<string, string>> = {},
 ): Promise<CoreProcess> => {
+  const core = await launchCoreProcess(world, settings)
+  await untilReady(core, 20_000, async () => (await fetch(`${core.url}/readyz`)).ok)
+  return core
+}
+
+/** Starts it as `startCoreProcess` does, and waits for nothing. */
+export const launchCoreProcess = async (
+  world: World,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<CoreProcess> => {
   const port = Number(settings.PORT ?? (await freePort()))
   const url = `http://127.0.0.1:${port}`
   const logFile = join(tmpdir(), `perigee-core-${port}-${Date.now()}.log`)
@@ -43,7 +53,6 @@ export const startCoreProcess = async (
       ...settings,
     },
   })
-  await untilReady(child, 20_000, async () => (await fetch(`${url}/readyz`)).ok)
   return {
     ...child,
     url,

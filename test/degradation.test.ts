@@ -93,6 +93,7 @@ test('while Pub/Sub refuses, the outbox keeps every event, caches hear of them, 
       return messages.map(() => !refuses)
     },
     subscribe: async () => {},
+    unsubscribe: async () => {},
     bury: async () => {},
     close: async () => {},
   }

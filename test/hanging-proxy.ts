@@ -10,8 +10,8 @@ export type HangingProxy = {
   close(): Promise<void>
 }
 
-/** Starts one in front of a port of 127.0.0.1. */
-export const startHangingProxy = async (targetPort: number): Promise<HangingProxy> => {
+/** Starts one in front of a port of 127.0.0.1, on `port` or any that is free. */
+export const startHangingProxy = async (targetPort: number, port = 0): Promise<HangingProxy> => {
   const sockets = new Set<Socket>()
   let hangs = false
   const join = (from: Socket, to: Socket) => {
@@ -36,7 +36,7 @@ export const startHangingProxy = async (targetPort: number): Promise<HangingProx
     join(near, far)
     join(far, near)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   const address = server.address()
   if (address === null || typeof address !== 'object') throw new Error('the system gave no port')
   const set = (value: boolean) => {

@@ -10,6 +10,10 @@ export type Mutant = {
   readonly testName: string
 }
 
+const drain = 'test/guarantees/drain.test.ts'
+const start = 'test/start.test.ts'
+const stop = 'test/stop.test.ts'
+const redisLost = 'test/redis-lost.test.ts'
 const idempotency = 'test/idempotency.test.ts'
 const simulate = 'test/simulate.test.ts'
 const refresh = 'test/refresh.test.ts'
@@ -1199,7 +1203,7 @@ export const mutants: readonly Mutant[] = [
     find: "route.cell === 'nearest' ? cells.besides(cell)",
     replace: "route.cell !== 'nearest' ? cells.besides(cell)",
     test: cells,
-    testName: 'nobody else notices',
+    testName: 'with another cell gone nobody else notices',
   },
   {
     name: 'item-key',
@@ -2450,5 +2454,77 @@ export const mutants: readonly Mutant[] = [
     replace: 'parametersOf(live, now), { beginBy: now + 60_000 + beginBy * 0 })',
     test: deadline,
     testName: 'whatever is slow, and two seconds late on its way',
+  },
+  {
+    name: 'serve-on-while-balancers-notice',
+    file: 'core/main.ts',
+    find: 'isStarted ? listener.linger() : undefined',
+    replace: 'void isStarted',
+    test: drain,
+    testName: 'instances that are told to stop one after another',
+  },
+  {
+    name: 'not-ready-while-stopping',
+    file: 'core/readiness.ts',
+    find: "if (signal.aborted) throw new Error('stopping')",
+    replace: '',
+    test: drain,
+    testName: 'instances that are told to stop one after another',
+  },
+  {
+    name: 'goodbye-on-every-connection',
+    file: 'core/listener.ts',
+    find: '    if (leaving) sayGoodbye(response)',
+    replace: '',
+    test: stop,
+    testName: 'a server that leaves > asks every client',
+  },
+  {
+    name: 'probes-are-no-clients',
+    file: 'core/listener.ts',
+    find: 'if (!probes.has(url)) askedAt',
+    replace: 'askedAt',
+    test: stop,
+    testName: 'a server that leaves > serves on',
+  },
+  {
+    name: 'no-wait-for-silent-connections',
+    file: 'core/listener.ts',
+    find: 'server.closeAllConnections()',
+    replace: '',
+    test: stop,
+    testName: 'a server that leaves > gives what is under way its answer',
+  },
+  {
+    name: 'second-signal',
+    file: 'core/drain.ts',
+    find: 'if (begun) return',
+    replace: '',
+    test: stop,
+    testName: 'the order of a stop > what it used is closed',
+  },
+  {
+    name: 'work-waits-for-the-database',
+    file: 'core/platform.ts',
+    find: 'if (!(await readiness.untilDatabaseIsReady())) return',
+    replace: 'void readiness.untilDatabaseIsReady()',
+    test: start,
+    testName: 'a core takes no work from the outbox',
+  },
+  {
+    name: 'bus-without-subscribers',
+    file: 'infra/direct-bus.ts',
+    find: 'if (stopped.signal.aborted) return false',
+    replace: '',
+    test: 'test/ports/event-bus.test.ts',
+    testName: 'direct > after the end of the subscriptions',
+  },
+  {
+    name: 'redis-back-after-a-second',
+    file: 'core/watch-redis.ts',
+    find: '!lost || clock() - failedAt < backAfterMs',
+    replace: '!lost',
+    test: redisLost,
+    testName: 'a Redis that answers every other command',
   },
 ]

@@ -18,6 +18,7 @@ import { createDirectBus } from '#infra/direct-bus.ts'
 import type { BusMessage } from '#infra/event-bus.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { createLog } from '#infra/log.ts'
+import { createAbsentRedis } from '#infra/no-redis.ts'
 import { createPushVerifier } from '#infra/push-identity.ts'
 import { createUpstash, type VersionedStore } from '#infra/upstash.ts'
 import { eventually } from './eventually.ts'
@@ -81,7 +82,7 @@ const createPushedCore = (options: { keysUrl: string }): Platform => {
   void bus.subscribe({ topic: 'dead-letters', name: 'pusher', available: async () => {}, handle: pushLetter })
   return createPlatform(config, {
     database: world.database,
-    redis: undefined,
+    redis: createAbsentRedis(),
     bus,
     store: { ...store, raise },
     verifyPush: createPushVerifier({ audience, serviceAccount, keysUrl: options.keysUrl }),

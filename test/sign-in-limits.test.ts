@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, inject, onTestFinished, test, vi } from 'v
 import { sessionSchema } from '#contract/auth.ts'
 import { networkOf } from '#contract/network.ts'
 import { createKnownNetworks } from '#core/known-networks.ts'
+import { createAbsentRedis } from '#infra/no-redis.ts'
 import type { CoreCall } from './core-call.ts'
 import { startCoreProcess } from './core-process.ts'
 import { createCountedDerive } from './counted-derive.ts'
@@ -134,11 +135,11 @@ test('without Redis each instance counts for itself', async () => {
 })
 
 test('without Redis an instance knows the networks that it saw', async () => {
-  const known = createKnownNetworks(undefined)
+  const known = createKnownNetworks(createAbsentRedis())
   const visit = { account: 'account', network: 'home', now: new Date() }
   await known.remember(visit)
   expect([await known.isKnown(visit), await known.isKnown({ ...visit, network: 'away' })]).toEqual([true, false])
-  expect(await createKnownNetworks(undefined).isKnown(visit)).toBe(false)
+  expect(await createKnownNetworks(createAbsentRedis()).isKnown(visit)).toBe(false)
 })
 
 /** Only what reads the time is held; it moves when it is told to. */

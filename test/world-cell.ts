@@ -15,6 +15,7 @@ import { openDatabase } from '#db/client.ts'
 import { upsertCurrency } from '#db/wallet.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
 import { createLog } from '#infra/log.ts'
+import { createAbsentRedis } from '#infra/no-redis.ts'
 import { createOidcVerifier } from '#infra/oidc.ts'
 import { createPubSub } from '#infra/pubsub.ts'
 import { createRedis } from '#infra/redis.ts'
@@ -113,8 +114,8 @@ export const startCell = async (cell: Cell, deployment: Deployment, options: Cel
   const log = createLog({ service: 'core', cell }, (line) => logLines.push(line))
   const onError = (error: Error) => log.error('an adapter failed', error)
   const onRefused = logRefusals(log)
-  const redis = redisUrl ? createRedis({ url: redisUrl, cluster: false, onError }) : undefined
-  stops.push(async () => redis?.close())
+  const redis = redisUrl ? createRedis({ url: redisUrl, cluster: false, onError }) : createAbsentRedis()
+  stops.push(redis.close)
   const bus = emulatorHost
     ? createPubSub({ projectId: 'perigee-test', topics: topicsOf(config), emulatorHost, onError, onRefused })
     : createDirectBus(onRefused)

@@ -2,6 +2,7 @@ import { limitNetwork } from '#core/auth/sign-in-limits.ts'
 import { createLimiter } from '#core/limiter.ts'
 import type { Exchange } from '#edge/exchange.ts'
 import { createLimits } from '#edge/limit.ts'
+import { createAbsentRedis } from '#infra/no-redis.ts'
 import type { Values } from './inputs.ts'
 import { createArrivals, createRandom, seedOf } from './random.ts'
 
@@ -38,7 +39,7 @@ const fateOf = async (players: number, values: Values, seed: number): Promise<Ne
     server: unlimited,
   })
   // As a core without Redis counts: by the same rule, for itself alone. With Redis all of a cell count as one.
-  const limiter = createLimiter(undefined)
+  const limiter = createLimiter(createAbsentRedis())
   const random = createRandom(seedOf(seed, `network of ${players}`))
   const counts = { signIns: 0, edge: 0, core: 0 }
   for (let second = 0; second < seconds; second++) {

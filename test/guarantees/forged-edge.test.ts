@@ -9,6 +9,7 @@ import { createPlatform } from '#core/platform.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { createLog } from '#infra/log.ts'
+import { createAbsentRedis } from '#infra/no-redis.ts'
 import { createUpstash } from '#infra/upstash.ts'
 import { contentsOf } from '#test/contents.ts'
 import type { CoreCall } from '#test/core-call.ts'
@@ -256,7 +257,7 @@ const startCore = async (edgeKeys: string): Promise<string> => {
   const bus = createDirectBus(() => {})
   const adapters = {
     database,
-    redis: undefined,
+    redis: createAbsentRedis(),
     bus,
     store,
     verifyPush: undefined,

@@ -98,6 +98,7 @@ const recordingBus = (
     return messages.map(() => true)
   },
   subscribe: async () => {},
+  unsubscribe: async () => {},
   bury: async () => {},
   close: async () => {},
 })

@@ -11,6 +11,8 @@ import { eventually } from '#test/eventually.ts'
 type Case = {
   readonly name: string
   readonly open: (topics: string, onRefused: OnRefused) => EventBus
+  /** Whether it keeps a message that nobody takes now. */
+  readonly keepsMessages: boolean
   /** How often a message is tried while its subscriber's parts are away; the rests of Pub/Sub's adapter grow to seconds. */
   readonly triesInOutage: number
 }
@@ -19,6 +21,7 @@ const emulatorHost = inject('pubsubEmulatorHost')
 const direct: Case = {
   name: 'direct',
   open: (_, onRefused) => createDirectBus(onRefused),
+  keepsMessages: false,
   triesInOutage: deliveriesMax + 1,
 }
 const cases = [direct]
@@ -32,6 +35,7 @@ const pubSub: Case = {
       onError: () => {},
       onRefused,
     }),
+  keepsMessages: true,
   triesInOutage: 5,
 }
 if (emulatorHost) cases.push(pubSub)
@@ -58,7 +62,7 @@ const publishUntilTaken = async (bus: EventBus, messages: readonly BusMessage[])
   }, withinMs)
 }
 
-describe.each(cases)('$name', ({ open, triesInOutage }) => {
+describe.each(cases)('$name', ({ open, keepsMessages, triesInOutage }) => {
   let bus: EventBus
   const refusals: Parameters<OnRefused>[0][] = []
   const prefix = `t${randomUUID().slice(0, 8)}`
@@ -197,6 +201,37 @@ describe.each(cases)('$name', ({ open, triesInOutage }) => {
     )
     await eventually(async () => seen.length > deliveriesMax + 2, 60_000)
   }, 90_000)
+
+  test('after the end of the subscriptions what runs ends first, nothing is delivered, and no message passes for one that was taken by all', async () => {
+    const ending = open(`${prefix}end`, () => {})
+    const [first, second] = [messageOf(), messageOf()]
+    const begun = Promise.withResolvers<void>()
+    const held = Promise.withResolvers<void>()
+    const seen: string[] = []
+    const name = `${prefix}end-${randomUUID().slice(0, 8)}`
+    const handle = async (message: BusMessage) => {
+      seen.push(idOf(message))
+      begun.resolve()
+      await held.promise
+    }
+    await ending.subscribe({ topic: 'events', name, available: taken, handle })
+    const published = publishUntilTaken(ending, [first])
+    await begun.promise
+    let isOver = false
+    const over = ending.unsubscribe().then(() => {
+      isOver = true
+    })
+    // Pub/Sub keeps what is published now, and the direct bus takes none of it, so that the outbox does.
+    const answering = ending.publish([second])
+    await Promise.race([answering, new Promise((resolve) => setTimeout(resolve, 500))])
+    expect(isOver, 'the end waits for the handler').toBe(false)
+    held.resolve()
+    await Promise.all([over, published, ending.unsubscribe()])
+    const [answer] = await answering
+    await ending.close()
+    expect(seen).toEqual([idOf(first)])
+    expect(answer).toBe(keepsMessages)
+  })
 })
 
 test.skipIf(!emulatorHost)(
