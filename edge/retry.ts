@@ -29,10 +29,10 @@ const pauseMaxMs = 100
 /** With less left than this a retry would end by the clock. */
 const leastLeftMs = 250
 /**
- * A refusal that took longer is no accident of one instance: whoever waited for a lock or a database would wait again. So the retry of
- * a call that nobody can do costs its caller no more than a fraction of a second.
+ * As long as the way to the other side of the world and back. A refusal that took longer is no accident of one instance: whoever waited
+ * for a lock or a database would wait again, and who calls is to hear soon that nobody can do it.
  */
-const quickMs = 100
+const quickMs = 200
 /** What `Retry-After` says at the least, seconds. Who asks for more has a reason. */
 const retryAfterLeast = '1'
 

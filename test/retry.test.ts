@@ -107,7 +107,7 @@ test.each([
 })
 
 test('a refusal that took long is not tried again, a connection that broke late is', async () => {
-  attemptMs = 101
+  attemptMs = 201
   ends = [unavailable]
   expect(await ask()).toBe('unavailable')
   expect(asked).toEqual([eu])

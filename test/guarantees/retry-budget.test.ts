@@ -160,7 +160,10 @@ test.each<Manner>(['unavailable', 'internal', 'balancer', 'hangs up'])(
       'for one call at the most': most,
     })
     expect(sent.filter(through)).toEqual([])
-    expect(sent.filter(({ code }) => code !== (manner === 'internal' ? 'internal' : 'unavailable'))).toEqual([])
+    // Documents are answered here, and each closes the breaker for a moment; what fails then is the throttle's to see.
+    const told =
+      manner === 'internal' ? ['internal'] : manner === 'unavailable' ? [manner] : ['unavailable', 'overloaded']
+    expect(sent.filter(({ code }) => !told.includes(code))).toEqual([])
     expect(all + documents).toBeLessThanOrEqual(attemptsShareMax * (calls + callsWell + documents))
     const whileFailing = attemptsShareMax * (calls + documents) + savedMax * isolates
     expect(attempts + documents).toBeLessThanOrEqual(whileFailing)
