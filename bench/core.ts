@@ -1,4 +1,5 @@
 import type { Cleanup } from './cleanup.ts'
+import { startCollectorProcess } from './collector.ts'
 import { openCounters } from './counters.ts'
 import { lean, setOfOne } from './grant-sql.ts'
 import { httpContestant } from './http-contestant.ts'
@@ -14,7 +15,7 @@ import { type Row, runRounds, type Section } from './rounds.ts'
 import { type ScenarioName, sourceOf } from './scenarios.ts'
 import { type Stage, startStage } from './stage.ts'
 import type { Terms } from './table.ts'
-import { contestants, judge } from './targets.ts'
+import { contestants, judge, judgeTelemetry } from './targets.ts'
 
 /** Each command by itself, on as many connections as the pool has: what a core is that does not write in sets. */
 const oneStatement = { WRITE_SET_SIZE: '1', WRITE_SETS_IN_FLIGHT: '16' }
@@ -48,7 +49,7 @@ export const runCoreSuite = async (
     terms,
     explained,
     rows,
-    verdicts: judge(rows),
+    verdicts: options.telemetry ? judgeTelemetry(rows) : judge(rows),
     ledger: await checkLedger(databaseUrl, principal, grantsOf(rows)),
     notes: findPgbench() ? [] : ['pgbench is not installed (Debian: postgresql-contrib), so it was not measured.'],
   }
@@ -64,7 +65,7 @@ const grantsOf = (rows: readonly Row[]): number => {
 
 const sectionsOf = async (
   stage: Stage,
-  { scenarios, nakama }: CoreOptions,
+  { scenarios, nakama, telemetry }: CoreOptions,
   { cleanup, report }: { readonly cleanup: Cleanup; readonly report: (line: string) => void },
 ): Promise<Section[]> => {
   const { postgresPid, credentials, databaseUrl, folder, principal } = stage
@@ -92,6 +93,16 @@ const sectionsOf = async (
       pgbenchContestant({ ...common, name: contestants.lean, script: lean(principal) }),
     ]
   }
+
+  const reporting = telemetry
+    ? await stage.startCore('core-reporting', await startCollectorProcess(folder, cleanup))
+    : undefined
+  if (reporting)
+    return scenarios.map((scenario) => ({
+      scenario,
+      contestants: [perigee(scenario, contestants.perigee), perigee(scenario, contestants.reporting, reporting)],
+      rateOf: contestants.perigee,
+    }))
 
   const sections: Section[] = []
   for (const scenario of scenarios)

@@ -14,6 +14,8 @@ type Common = {
 export type CoreOptions = Common & {
   readonly suite: 'core'
   readonly scenarios: readonly ScenarioName[]
+  /** Whether a core that reports to a collector is measured beside one that does not, in the place of all others. */
+  readonly telemetry: boolean
   readonly nakama?: {
     readonly url: URL
     readonly key: string
@@ -49,6 +51,7 @@ edge alone:
   --profile               of a hit in memory, or of the evaluation where that is the first of --only, into a .cpuprofile and results.md
 
 core alone:
+  --telemetry             a core that reports to a collector, in alternation with one that does not; nothing else
   --peer-nakama URL       measures a running Nakama in alternation
   --nakama-key KEY        its server key; defaultkey where it is absent
   --peer-pid PID[,PID]    its process, and its Postgres's, for the CPU columns`
@@ -64,6 +67,7 @@ export const parseOptions = (args: readonly string[]): Options => {
       only: { type: 'string' },
       output: { type: 'string' },
       profile: { type: 'boolean', default: false },
+      telemetry: { type: 'boolean', default: false },
       'peer-nakama': { type: 'string' },
       'nakama-key': { type: 'string', default: 'defaultkey' },
       'peer-pid': { type: 'string' },
@@ -87,6 +91,7 @@ export const parseOptions = (args: readonly string[]): Options => {
     seconds,
     connections,
     scenarios: chosen(scenarioNames, values.only),
+    telemetry: values.telemetry,
     ...output,
     ...(peer === undefined ? {} : { nakama: { url: loopback(peer), key: values['nakama-key'], pids } }),
   }

@@ -26,7 +26,7 @@ export const requestBytes = (call: Call, { key, cell }: Signing, signedAt: numbe
     [edgeHeaders.cell]: cell,
     [edgeHeaders.deadline]: '5000',
     'x-request-id': randomUUID(),
-    traceparent: `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`,
+    traceparent: newTraceparent(),
     ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
     ...call.headers,
   }
@@ -35,6 +35,14 @@ export const requestBytes = (call: Call, { key, cell }: Signing, signedAt: numbe
   const mac = createHmac('sha256', key.secret).update(signedBytes(parts, body)).digest('hex')
   headers[edgeHeaders.signature] = encodeSignature({ keyId: key.keyId, signedAt, mac })
   return httpBytes({ method: call.method, path: call.path, headers, body })
+}
+
+/** What an edge samples where nobody has told it otherwise. */
+const sampledShare = 0.01
+
+const newTraceparent = () => {
+  const flags = Math.random() < sampledShare ? '01' : '00'
+  return `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-${flags}`
 }
 
 /** An HTTP/1.1 request whose connection stays open. */

@@ -4,6 +4,7 @@ import { type Verdict, verdict } from './verdict.ts'
 /** The names by which targets find their rows. */
 export const contestants = {
   perigee: 'Perigee',
+  reporting: 'Perigee, reporting',
   oneStatement: 'Perigee, one statement a request',
   setOfOne: 'pgbench, set of one',
   lean: 'pgbench, lean statement',
@@ -13,6 +14,8 @@ const crowd = 128
 const throughputFactor = 2
 const cpuShareMax = 0.4
 const extraMsMax = 1
+/** What telemetry may cost of a core's CPU a request. */
+const telemetryShareMax = 0.05
 
 /** The three targets of grants, by the medians of a run. A miss is told with its figures. */
 export const judge = (rows: readonly Row[]): Verdict[] => {
@@ -56,3 +59,27 @@ export const judge = (rows: readonly Row[]): Verdict[] => {
     ),
   ]
 }
+
+/**
+ * What a core that reports costs above one that does not, by the mean over all loads: each alone differs by more than telemetry
+ * costs, whatever is measured.
+ */
+export const judgeTelemetry = (rows: readonly Row[]): Verdict[] =>
+  [...new Set(rows.map(({ scenario }) => scenario))].map((scenario) => {
+    const meanOf = (contestant: string): number | undefined => {
+      const figures = rows
+        .filter((row) => row.scenario === scenario && row.contestant === contestant)
+        .map(({ median }) => median.cpu.server)
+      return figures.reduce<number | undefined>(
+        (sum, figure) => (sum === undefined || figure === undefined ? undefined : sum + figure / figures.length),
+        0,
+      )
+    }
+    return verdict(`${scenario}: telemetry costs less than ${telemetryShareMax * 100} % of the core's CPU a request`, {
+      own: meanOf(contestants.reporting),
+      other: meanOf(contestants.perigee),
+      tell: (own, other) =>
+        `${own.toFixed(1)} us and ${other.toFixed(1)} us, ${((own / other - 1) * 100).toFixed(1)} % more`,
+      met: (own, other) => own < other * (1 + telemetryShareMax),
+    })
+  })

@@ -8,6 +8,7 @@ import { Fault, problemContentType, problemText, retryAfterOf } from '#contract/
 import { bySpecificity } from '#contract/route.ts'
 import type { Database } from '#db/client.ts'
 import type { Log } from '#infra/log.ts'
+import type { Telemetry } from '#infra/telemetry.ts'
 import type { Admission } from './admission.ts'
 import type { Command } from './command.ts'
 import type { Context } from './context.ts'
@@ -19,6 +20,7 @@ import { type PrincipalReader, principalName, requireLiveSession, requireRights 
 import type { PushReceiver } from './push.ts'
 import type { Replica } from './replica.ts'
 import { deadlineOf, fingerprintOf, ifMatchOf, parseInput, type RawRequest } from './request.ts'
+import { createWatchRequests, type WatchedRequest, type WatchRequests } from './watch-requests.ts'
 import type { Write } from './write.ts'
 
 export type AppOptions = {
@@ -33,6 +35,7 @@ export type AppOptions = {
   readonly edgeKeys: readonly NamedKey[]
   readonly principals: PrincipalReader
   readonly log: Log
+  readonly telemetry: Telemetry
   readonly clock: () => number
   /** Takes what Pub/Sub pushes; undefined where events are pulled. */
   readonly push: PushReceiver | undefined
@@ -41,10 +44,20 @@ export type AppOptions = {
 }
 
 /** What a request is known by, in the log and to whoever asks. */
-type Trail = { readonly requestId: string; readonly traceparent: string; route: string; principal: string }
+type Trail = {
+  readonly requestId: string
+  readonly traceparent: string
+  route: string
+  principal: string
+  /** Of the fault that it ended with. */
+  code: string | undefined
+}
+
+type LoggedOptions = AppOptions & { readonly watch: WatchRequests }
 
 /** The core over HTTP: every route of the handlers, the documents for edges, and two addresses for whoever runs it. */
-export const createApp = (options: AppOptions): Hono => {
+export const createApp = (given: AppOptions): Hono => {
+  const options: LoggedOptions = { ...given, watch: createWatchRequests(given.telemetry) }
   const app = new Hono()
   app.get('/healthz', (c) => c.text('ok'))
   app.get('/readyz', async (c) => {
@@ -187,7 +200,7 @@ const pushPath = '/internal/events'
 /** Answers where there is room for one more, before anything of the request is read. */
 const served = (
   c: HonoContext,
-  options: AppOptions,
+  options: LoggedOptions,
   { path, loadClass }: { readonly path: string; readonly loadClass: LoadClass },
   answer: (trail: Trail) => Promise<Reply>,
 ): Promise<Response> =>
@@ -208,19 +221,30 @@ const served = (
   })
 
 /** Answers, turns what was thrown into a problem, and writes the one line that a request leaves in the log. */
-const logged = async (
+const logged = (
   c: HonoContext,
-  options: AppOptions,
+  options: LoggedOptions,
   route: string,
   answer: (trail: Trail) => Promise<Reply>,
 ): Promise<Response> => {
-  const startedAt = performance.now()
+  const { method } = c.req
   const traceparent = c.req.header('traceparent') ?? newTraceparent()
+  return options.watch({ method, route, traceparent }, (watched) => loggedAs(watched, c, options, { route, answer }))
+}
+
+const loggedAs = async (
+  { traceparent, end }: WatchedRequest,
+  c: HonoContext,
+  options: LoggedOptions,
+  { route, answer }: { readonly route: string; readonly answer: (trail: Trail) => Promise<Reply> },
+): Promise<Response> => {
+  const startedAt = performance.now()
   const trail: Trail = {
     requestId: c.req.header('x-request-id') ?? randomUUID(),
     traceparent,
     route,
     principal: 'none',
+    code: undefined,
   }
   const result = await answer(trail).catch((error: unknown) => failure(error, options.log, trail))
   const { requestId, principal } = trail
@@ -237,6 +261,7 @@ const logged = async (
       ...(result.source ? { source: result.source } : {}),
       durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
     })
+  end({ status: result.status, principal, code: trail.code })
   const headers = { 'content-type': result.contentType, 'x-request-id': requestId, ...result.headers }
   return new Response(result.body, { status: result.status, headers })
 }
@@ -251,6 +276,7 @@ const logFailure = (error: unknown, log: Log, { requestId, route }: Trail): Faul
 const failure = (error: unknown, log: Log, trail: Trail): Reply => {
   const { requestId } = trail
   const fault = logFailure(error, log, trail)
+  trail.code = fault.code
   const retryAfter = retryAfterOf(fault)
   return {
     status: fault.status,
@@ -265,4 +291,5 @@ const failure = (error: unknown, log: Log, trail: Trail): Reply => {
   }
 }
 
-const newTraceparent = () => `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`
+/** For whoever brings none, which is no edge: it is not sampled, for that is decided at the edge. */
+const newTraceparent = () => `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-00`

@@ -1,8 +1,10 @@
 import { Fault, problemText } from '#contract/problem.ts'
 import type { Database } from '#db/client.ts'
 import { DeadlinePassed, isLockTimeout, isOutage, isStatementTimeout, isTransient } from '#db/errors.ts'
-import type { Answered, Refused, SetRow, SetStatement } from '#db/set-statement.ts'
+import type { Answered, Refused, SetForm, SetRow, SetStatement } from '#db/set-statement.ts'
+import type { Span } from '#infra/telemetry.ts'
 import { type Command, inFlightWaitMs, replay, type Written } from './command.ts'
+import { unwatched, type WatchSets } from './watch-sets.ts'
 
 /** What a verb asks for: which statement, on which aggregate, with what. Its aggregate is the key of the row that is locked. */
 export type SetWork<Input extends object = object> = {
@@ -24,6 +26,8 @@ export type CombinerOptions = {
   readonly database: Database
   readonly clock: () => number
   readonly statement: SetStatement
+  /** Sees every set; nobody does where it is absent. */
+  readonly watch?: WatchSets | undefined
   readonly sets: {
     /** Commands in one statement at the most: beyond 64 a set gains little, and the last of it waits longer. */
     readonly size: number
@@ -44,6 +48,8 @@ const quarantineMs = 60_000
 type Pending = SetWork & {
   readonly command: Command
   readonly giveUpAt: number
+  /** What it is a part of, where that is recorded. */
+  readonly span: Span | undefined
   readonly settle: PromiseWithResolvers<Written>
 }
 
@@ -54,7 +60,7 @@ type Pending = SetWork & {
  * transaction holds leaves its set and waits for the row on its own. When a statement fails for no reason of its own its set
  * is halved until the command that broke it stands alone; only that one rejects.
  */
-export const createCombiner = ({ database, clock, statement, sets }: CombinerOptions): Combiner => {
+export const createCombiner = ({ database, clock, statement, watch = unwatched, sets }: CombinerOptions): Combiner => {
   /** Commands by aggregate, first come first; an aggregate that is under way keeps its line, be it empty. */
   const lines = new Map<string, Pending[]>()
   /** Aggregates with a command that may go, in the order in which they became free. */
@@ -66,6 +72,7 @@ export const createCombiner = ({ database, clock, statement, sets }: CombinerOpt
   let setsInFlight = 0
   let heldInFlight = 0
   let waiting = 0
+  const watched = watch({ name: statement.name, waiting: () => waiting })
 
   const submit: Combiner = async (command, work) => {
     const identity = `${command.principal} ${command.key}`
@@ -76,7 +83,7 @@ export const createCombiner = ({ database, clock, statement, sets }: CombinerOpt
     if (waiting >= waitingMax) throw new Fault('unavailable', { detail: `more than ${waitingMax} writes are waiting` })
     const settle = Promise.withResolvers<Written>()
     leaders.set(identity, { fingerprint: command.fingerprint, done: settle.promise })
-    enqueue({ ...work, command, giveUpAt: clock() + inFlightWaitMs, settle })
+    enqueue({ ...work, command, giveUpAt: clock() + inFlightWaitMs, span: watched.span(), settle })
     return settle.promise.finally(() => leaders.delete(identity))
   }
 
@@ -132,7 +139,7 @@ export const createCombiner = ({ database, clock, statement, sets }: CombinerOpt
     return set
   }
 
-  const run = async (set: readonly Pending[], form: keyof SetStatement): Promise<void> => {
+  const run = async (set: readonly Pending[], form: SetForm): Promise<void> => {
     const now = clock()
     const live = set.filter((pending) => {
       if (pending.command.deadlineAt <= now) reject(pending, new Fault('deadline_exceeded'))
@@ -145,7 +152,9 @@ export const createCombiner = ({ database, clock, statement, sets }: CombinerOpt
     try {
       // While the set waits for a connection its first callers may go: then it is put together anew, without them.
       const beginBy = Math.min(...live.map(({ command }) => command.deadlineAt))
-      rows = await database.statement<SetRow>(statement[form], parametersOf(live, now), { beginBy })
+      rows = await watched.run(live, () =>
+        database.statement<SetRow>(statement[form], parametersOf(live, now), { beginBy }),
+      )
     } catch (error) {
       return runApart(live, form, error)
     }
@@ -184,7 +193,7 @@ export const createCombiner = ({ database, clock, statement, sets }: CombinerOpt
     setTimeout(enqueue, pauseMs, pending)
   }
 
-  const runApart = async (set: readonly Pending[], form: keyof SetStatement, error: unknown): Promise<void> => {
+  const runApart = async (set: readonly Pending[], form: SetForm, error: unknown): Promise<void> => {
     const [only] = set
     if (error instanceof DeadlinePassed && set.some(({ command }) => command.deadlineAt <= clock())) {
       await run(set, form)

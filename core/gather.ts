@@ -1,5 +1,7 @@
 import { Fault } from '#contract/problem.ts'
 import { DeadlinePassed, isOutage } from '#db/errors.ts'
+import type { Span } from '#infra/telemetry.ts'
+import { unwatched, type WatchSets } from './watch-sets.ts'
 
 /** More than this would not be served before their callers have gone. */
 const waitingMax = 2_000
@@ -15,9 +17,16 @@ export type GatherOptions<Input, Output> = {
   /** What nobody waits for any more when its run begins, and so is not done; absent: nothing. */
   readonly isExpired?: (input: Input) => boolean
   readonly sets: Sets
+  /** Under which name it is watched, and by whom; nobody does where it is absent. */
+  readonly watched?: { readonly name: string; readonly watch: WatchSets }
 }
 
-type Pending<Input, Output> = { readonly input: Input; readonly settle: PromiseWithResolvers<Output> }
+type Pending<Input, Output> = {
+  readonly input: Input
+  /** What it is a part of, where that is recorded. */
+  readonly span: Span | undefined
+  readonly settle: PromiseWithResolvers<Output>
+}
 
 /**
  * Gathers what arrives while earlier runs are under way: a lone one goes at once, a crowd goes together. For statements that
@@ -33,9 +42,11 @@ export const createGatherer = <Input, Output>({
   keyOf,
   isExpired = () => false,
   sets,
+  watched: { name, watch } = { name: 'none', watch: unwatched },
 }: GatherOptions<Input, Output>): ((input: Input) => Promise<Output>) => {
   let waiting: Pending<Input, Output>[] = []
   let inFlight = 0
+  const watched = watch({ name, waiting: () => waiting.length })
 
   const pump = () => {
     while (inFlight < sets.inFlight && waiting.length > 0) {
@@ -73,7 +84,7 @@ export const createGatherer = <Input, Output>({
     })
     if (set.length === 0) return
     try {
-      const outputs = await run(set.map(({ input }) => input))
+      const outputs = await watched.run(set, () => run(set.map(({ input }) => input)))
       if (outputs.length !== set.length) throw new Error('a run left an input without an answer')
       for (const [at, { settle }] of set.entries()) settle.resolve(outputs[at] as Output)
     } catch (error) {
@@ -87,7 +98,7 @@ export const createGatherer = <Input, Output>({
     if (waiting.length >= waitingMax)
       return Promise.reject(new Fault('unavailable', { detail: `more than ${waitingMax} calls are waiting` }))
     const settle = Promise.withResolvers<Output>()
-    waiting.push({ input, settle })
+    waiting.push({ input, span: watched.span(), settle })
     pump()
     return settle.promise
   }

@@ -1,5 +1,6 @@
 import type { Moved } from '#contract/events.ts'
 import type { Log } from '#infra/log.ts'
+import { silentTelemetry, type Telemetry } from '#infra/telemetry.ts'
 import type { VersionedStore } from '#infra/upstash.ts'
 import { movedBy, occurredAtOf } from './cloud-event.ts'
 import type { Consumer } from './consumer.ts'
@@ -19,16 +20,22 @@ export const createInvalidator = ({
   store,
   log,
   clock,
+  telemetry = silentTelemetry,
 }: {
   readonly store: VersionedStore
   readonly log: Log
   readonly clock: () => number
+  readonly telemetry?: Telemetry
 }): Invalidator => {
   const lag = createLagLog(log, clock)
   let waiting = new Map<string, { version: number; settled: PromiseWithResolvers<void> }>()
   let flushing = false
 
   const raise = async (moved: readonly Moved[]): Promise<void> => {
+    const span = telemetry.startSpan('raise versions', {
+      kind: 'client',
+      attributes: { 'db.system.name': 'redis', 'perigee.store': 'upstash', 'db.operation.batch.size': moved.length },
+    })
     const settled = moved.map(({ tag, version }) => {
       const entry = waiting.get(tag) ?? { version, settled: Promise.withResolvers<void>() }
       entry.version = Math.max(entry.version, version)
@@ -36,8 +43,15 @@ export const createInvalidator = ({
       return entry.settled.promise
     })
     const all = Promise.all(settled)
-    if (!flushing) void flush()
-    await all
+    // What is sent from here on is everybody's.
+    if (!flushing) void telemetry.within(undefined, flush)
+    try {
+      await all
+      span?.end()
+    } catch (error) {
+      span?.end('unavailable')
+      throw error
+    }
   }
 
   const flush = async () => {

@@ -8,6 +8,7 @@ import { createOidcVerifier } from '#infra/oidc.ts'
 import { createPubSub } from '#infra/pubsub.ts'
 import { createPushVerifier } from '#infra/push-identity.ts'
 import { createRedis } from '#infra/redis.ts'
+import { createTelemetry } from '#infra/telemetry.ts'
 import { createUpstash } from '#infra/upstash.ts'
 import { argon2id } from './auth/password.ts'
 import { type Config, parseConfig, pushOf, topicsOf } from './config.ts'
@@ -16,6 +17,7 @@ import { createDrain } from './drain.ts'
 import { listen } from './listener.ts'
 import { createPlatform } from './platform.ts'
 import { replicaTimeoutMs } from './replica.ts'
+import { observeQueries } from './watch-queries.ts'
 
 /** A statement that takes longer is not one of ours. */
 const statementTimeoutMs = 5_000
@@ -25,6 +27,8 @@ const setTimeoutMs = 2_000
 const upstashTimeoutMs = 1_000
 /** What a pool's last queries get, of requests that have their answer. */
 const poolCloseMaxMs = 1_000
+/** What a collector that is away may cost a stop. */
+const telemetryCloseMaxMs = 1_000
 
 const configOrExit = (): { config: Config; push: ReturnType<typeof pushOf> } => {
   try {
@@ -39,6 +43,12 @@ const configOrExit = (): { config: Config; push: ReturnType<typeof pushOf> } => 
 const { config, push } = configOrExit()
 const log = createLog({ service: 'core', cell: config.CELL }, (line) => process.stdout.write(`${line}\n`))
 const onError = (part: string) => (error: Error) => log.error(`${part} failed`, error)
+const telemetry = await createTelemetry(
+  process.env,
+  { name: 'perigee-core', attributes: { 'perigee.cell': config.CELL, 'perigee.role': config.ROLE } },
+  (times) => log.info('telemetry could not be sent', { times }),
+)
+const observe = observeQueries(telemetry)
 
 const bus: EventBus =
   config.EVENT_BUS === 'direct'
@@ -56,6 +66,7 @@ const database = openDatabase({
   statementTimeoutMs,
   setTimeoutMs,
   applicationName: `perigee-core-${config.ROLE}`,
+  observe,
 })
 const replicaDatabase = config.DATABASE_REPLICA_URL
   ? openDatabase({
@@ -63,6 +74,7 @@ const replicaDatabase = config.DATABASE_REPLICA_URL
       poolMax: config.DATABASE_POOL,
       statementTimeoutMs: replicaTimeoutMs,
       applicationName: `perigee-core-${config.ROLE}`,
+      observe,
     })
   : undefined
 const redis = config.REDIS_URL
@@ -80,6 +92,7 @@ const platform = createPlatform(config, {
   idTokens: new Map([...config.OIDC_ISSUERS].map(([name, issuer]) => [name, createOidcVerifier(issuer)])),
   derive: argon2id,
   log,
+  telemetry,
   clock: Date.now,
 })
 const listener = listen({
@@ -103,6 +116,7 @@ const drain = createDrain({
     Postgres: () => database.close(poolCloseMaxMs),
     'the read replica': async () => replicaDatabase?.close(poolCloseMaxMs),
     Redis: redis.close,
+    telemetry: () => telemetry.close(telemetryCloseMaxMs),
   },
   log,
   exit: process.exit,
@@ -110,6 +124,7 @@ const drain = createDrain({
 // Both stay, so that a second signal does not end what the first one began.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, drain)
 
+platform.dependencies.start()
 try {
   await platform.start()
   isStarted = true

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import { edgeHeaders, encodePrincipal, encodeSignature, type NamedKey, signedBytes } from '#contract/edge-request.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
+import { silentTelemetry, type Telemetry } from '#infra/telemetry.ts'
 import type { Context } from './context.ts'
 
 /** Between the farthest regions a trip takes a third of a second; a core that needs longer than this is not well. */
@@ -26,8 +27,9 @@ export const createPeers = (options: {
   readonly others: ReadonlyMap<Cell, string>
   readonly edgeKeys: readonly [NamedKey, ...NamedKey[]]
   readonly clock: () => number
+  readonly telemetry?: Telemetry
 }): Peers => {
-  const { cell: own, others, edgeKeys, clock } = options
+  const { cell: own, others, edgeKeys, clock, telemetry = silentTelemetry } = options
   const urlOf = (cell: Cell, path: string) => {
     const url = others.get(cell)
     if (url === undefined) throw new Error(`CELLS does not name ${cell}`)
@@ -38,6 +40,10 @@ export const createPeers = (options: {
     const signedAt = clock()
     const remainingMs = Math.min(deadlineAt - signedAt, answerMaxMs)
     if (remainingMs <= 0) throw new Fault('deadline_exceeded')
+    const span = telemetry.startSpan(`POST ${path}`, {
+      kind: 'client',
+      attributes: { 'http.request.method': 'POST', 'url.template': path, 'perigee.peer': cell },
+    })
     const text = JSON.stringify(body)
     const headers = new Headers({
       [edgeHeaders.principal]: encodePrincipal({ kind: 'cell', cell: own }),
@@ -45,7 +51,7 @@ export const createPeers = (options: {
       [edgeHeaders.deadline]: String(remainingMs),
       'content-type': 'application/json',
       'x-request-id': requestId,
-      traceparent,
+      traceparent: span?.traceparent ?? traceparent,
     })
     const header = (name: string) => headers.get(name)
     const bytes = signedBytes({ method: 'POST', target: path, signedAt, header }, new TextEncoder().encode(text))
@@ -62,8 +68,11 @@ export const createPeers = (options: {
         redirect: 'error',
       })
       if (!response.ok) throw new Error(`the core of ${cell} answered ${response.status} to ${path}`)
-      return await response.json()
+      const answer: unknown = await response.json()
+      span?.end()
+      return answer
     } catch (cause) {
+      span?.end('unavailable')
       throw new Fault('unavailable', { detail: `the cell ${cell} does not answer`, retryAfterMs, cause })
     }
   }

@@ -5,6 +5,7 @@ import type { Log } from '#infra/log.ts'
 import type { OidcVerifier } from '#infra/oidc.ts'
 import type { PushVerifier } from '#infra/push-identity.ts'
 import type { RegionalRedis } from '#infra/redis.ts'
+import type { Telemetry } from '#infra/telemetry.ts'
 import type { VersionedStore } from '#infra/upstash.ts'
 import { createAdmission } from './admission.ts'
 import { createApp } from './app.ts'
@@ -18,16 +19,18 @@ import { type Config, type Neighbours, neighboursOf } from './config.ts'
 import { type Consumer, logRefusals } from './consumer.ts'
 import { contentRoutes } from './content/routes.ts'
 import { createDeadLetterConsumer } from './dead-letters.ts'
+import { createDependencies, type Dependencies, type Dependency } from './dependencies.ts'
 import { createDirectory } from './directory.ts'
 import { type Track, untracked } from './drain.ts'
 import { createEraser } from './eraser.ts'
 import { experimentRoutes } from './experiments/routes.ts'
 import { flagRoutes } from './flags/routes.ts'
+import { createQueueGauges, observeAdmission, observeEventLoop, observeLimits, observePool } from './gauges.ts'
 import { createHeartbeat } from './heartbeat.ts'
 import { internalRoutes } from './internal.ts'
 import { createInvalidator } from './invalidate.ts'
 import { createKnownNetworks } from './known-networks.ts'
-import { createLimiter, type LimiterCounts } from './limiter.ts'
+import { createLimiter } from './limiter.ts'
 import { createLiveContent } from './live-content.ts'
 import { liveEventRoutes } from './live-events/routes.ts'
 import type { Loop } from './loop.ts'
@@ -35,7 +38,7 @@ import { moderationRoutes } from './moderation/routes.ts'
 import { createBelongingsMover } from './move-belongings.ts'
 import { createCredentialMover } from './move-credentials.ts'
 import { operatorRoutes } from './operators/routes.ts'
-import { createPeers } from './peers.ts'
+import { createPeers, type Peers } from './peers.ts'
 import { playerRoutes } from './players/routes.ts'
 import { createPrincipalReader } from './principal.ts'
 import { createPublisher } from './publisher.ts'
@@ -49,7 +52,10 @@ import { createSecrets } from './secrets.ts'
 import { sessionRoutes } from './sessions/routes.ts'
 import { createSignerSource } from './signing-keys.ts'
 import { walletRoutes } from './wallet/routes.ts'
-import { type RedisCounts, watchRedis } from './watch-redis.ts'
+import { createWatchPublishing, watchSubscriber } from './watch-events.ts'
+import { watchRedis } from './watch-redis.ts'
+import { createWatchSets } from './watch-sets.ts'
+import { observeRedis, watchLimiter } from './watch-stores.ts'
 import { createWrite } from './write.ts'
 
 /** Everything outside of the core that the core talks to. */
@@ -68,6 +74,7 @@ export type Adapters = {
   /** Computes the hashes of passwords. */
   readonly derive: Derive
   readonly log: Log
+  readonly telemetry: Telemetry
   readonly clock: () => number
 }
 
@@ -76,6 +83,8 @@ const dayMs = 24 * 3_600_000
 /** A core, put together and not yet listening. */
 export type Platform = {
   readonly app: Hono
+  /** Looks after what the core stands on, once it is started; `stop` ends it too. */
+  readonly dependencies: Dependencies
   /**
    * Waits for Postgres, its migrations and room for the pools, then starts what the role has: the look at the replica; relay,
    * consumers, reaper, eraser, heartbeat and, in the control cell, publisher. Resolves when that runs, or the platform is stopped.
@@ -87,32 +96,41 @@ export type Platform = {
    * @param track learns what is waited for, by name
    */
   stop(track?: Track): Promise<void>
-  /** What Redis has come to, and how often the limits were counted without it. */
-  readonly counts: { readonly redis: () => RedisCounts; readonly limiter: () => LimiterCounts }
 }
 
 export const createPlatform = (config: Config, adapters: Adapters): Platform => {
   const { CELL: cell, ROLE: role } = config
-  const { database, replicaDatabase, bus, log, clock, verifyPush } = adapters
+  const { database, replicaDatabase, bus, log, telemetry, clock, verifyPush } = adapters
   const { db } = database
   const secrets = createSecrets(config.MASTER_KEYS)
   const signer = createSignerSource(db, secrets)
-  const redis = watchRedis(adapters.redis, { log, clock })
-  const limiter = createLimiter(redis)
+  const watchedRedis = watchRedis(adapters.redis, { log, clock })
+  const redis = observeRedis(telemetry, watchedRedis)
+  const limiter = watchLimiter(telemetry, createLimiter(redis))
   const issuer = createSessionIssuer({ cell, issuer: config.ISSUER, secrets, signer })
-  const invalidator = createInvalidator({ store: adapters.store, log, clock })
+  const invalidator = createInvalidator({ store: adapters.store, log, clock, telemetry })
   const readDatabase = role === 'worker' ? undefined : replicaDatabase
   const replica = readDatabase && createReplica({ database: readDatabase, log, clock })
   const neighbours = neighboursOf(config)
-  const peers = createPeers({ cell, others: neighbours.others, edgeKeys: config.EDGE_KEYS, clock })
+  const peers = createPeers({ cell, others: neighbours.others, edgeKeys: config.EDGE_KEYS, clock, telemetry })
   const directory = createDirectory({ cell, neighbours, database, peers })
   const loops: Readonly<Record<string, Loop>> = {
-    relay: createRelay({ db, bus, cell, log, clock, raise: invalidator.raise }),
+    relay: createRelay({
+      ...{ db, bus, cell, log, clock, raise: invalidator.raise },
+      watch: createWatchPublishing(telemetry, { direct: config.EVENT_BUS === 'direct' }),
+    }),
     reaper: createReaper({ db, log, clock }),
     eraser: createEraser({ db, directory, cell, log, clock }),
     ...(replicaDatabase ? { heartbeat: createHeartbeat({ db, log, clock }) } : {}),
     ...(follows(cell, neighbours) ? {} : { publisher: createPublisher({ db, cell, log, clock }) }),
+    ...(telemetry.enabled ? { queues: createQueueGauges({ database, telemetry, log, clock }) } : {}),
   }
+  const dependencies = createDependencies({
+    dependencies: dependenciesOf(config, adapters, { peers, neighbours }),
+    telemetry,
+    log,
+  })
+  observeProcess(config, adapters)
   const follower = createFollower(database)
   const subscribers = [
     ...subscribersOf(config, adapters, {
@@ -127,6 +145,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
     }),
     ...(config.EVENT_BUS === 'direct' ? handOver({ peers, neighbours, prefix: prefixOf(config), clock }) : []),
   ]
+  const watch = createWatchSets(telemetry)
   const sets = { size: config.WRITE_SET_SIZE, inFlight: config.WRITE_SETS_IN_FLIGHT }
   const liveContent = createLiveContent({ db, log, clock })
   const stopping = new AbortController()
@@ -137,6 +156,8 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
     clock: uptime,
     random: Math.random,
   })
+  observeAdmission(telemetry, admission.snapshot)
+  observeLimits(telemetry, { redis: watchedRedis.snapshot, limiter: limiter.snapshot })
   const readiness = createReadiness({
     database,
     replicaDatabase: readDatabase,
@@ -158,6 +179,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   let starting: Promise<void> = Promise.resolve()
 
   return {
+    dependencies,
     app: createApp({
       handlers:
         role === 'worker'
@@ -169,7 +191,7 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
                 knownNetworks: createKnownNetworks(redis),
                 passwords: createPasswords(adapters.derive),
                 idTokens: { verifiers: adapters.idTokens, log },
-                sets: createSessionSets({ database, clock, sets }),
+                sets: createSessionSets({ database, clock, sets, watch }),
                 database,
                 directory,
                 names: config.FORBIDDEN_NAMES,
@@ -198,11 +220,13 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
         cell,
         clock,
         sets,
+        watch,
       }),
       admission,
       edgeKeys: config.EDGE_KEYS,
       principals: createPrincipalReader(),
       log,
+      telemetry,
       clock,
       push:
         role === 'api' || !verifyPush
@@ -228,11 +252,10 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
       await track('start', Promise.allSettled([starting]))
       await Promise.all([
         track('subscriptions', bus.unsubscribe()),
-        ...Object.entries({ replica, ...loops }).map(([name, loop]) => loop && track(name, loop.stop())),
+        ...Object.entries({ replica, dependencies, ...loops }).map(([name, loop]) => loop && track(name, loop.stop())),
       ])
       await track('events', bus.close())
     },
-    counts: { redis: redis.snapshot, limiter: limiter.snapshot },
   }
 }
 
@@ -251,21 +274,49 @@ const follows = (cell: Config['CELL'], { control }: Neighbours) => cell !== cont
 /** What the names of a cell's subscriptions begin with. */
 const prefixOf = (config: Config) => `${config.PUBSUB_PREFIX}-${config.CELL}-`
 
+/** What this process stands on. */
+const dependenciesOf = (
+  config: Config,
+  { database, replicaDatabase, redis, store, bus }: Adapters,
+  { peers, neighbours }: { readonly peers: Peers; readonly neighbours: Neighbours },
+): Dependency[] => [
+  { name: 'postgres', ping: database.ping },
+  ...(replicaDatabase ? [{ name: 'postgres-replica', ping: replicaDatabase.ping }] : []),
+  // A deployment that has none misses nothing.
+  ...(config.REDIS_URL ? [{ name: 'redis', ping: redis.ping }] : []),
+  { name: 'upstash', ping: store.ping },
+  ...(config.EVENT_BUS === 'direct' ? [] : [{ name: 'pubsub', ping: bus.ping }]),
+  ...[...neighbours.others.keys()].map((cell) => ({ name: `cell-${cell}`, ping: () => peers.ping(cell) })),
+]
+
+/** What every process tells of itself. */
+const observeProcess = (
+  { DATABASE_POOL: connectionsMax }: Config,
+  { database, replicaDatabase, telemetry }: Adapters,
+): void => {
+  observeEventLoop(telemetry)
+  observePool(telemetry, { name: 'primary', database, connectionsMax })
+  if (replicaDatabase) observePool(telemetry, { name: 'replica', database: replicaDatabase, connectionsMax })
+}
+
 /** The cell's consumers, by topic, under the names of their subscriptions. */
 const subscribersOf = (
   config: Config,
-  { database, clock }: Adapters,
+  { database, telemetry, clock }: Adapters,
   consumers: Readonly<Record<'events' | 'replication', readonly Consumer[]>>,
 ): Subscriber[] => {
   const prefix = prefixOf(config)
   const subscriber = (topic: Subscriber['topic'], { handle, ...consumer }: Consumer): Subscriber => {
     const name = prefix + consumer.name
+    const watched = watchSubscriber(
+      telemetry,
+      { ...consumer, name, topic, handle },
+      { consumer: consumer.name, direct: config.EVENT_BUS === 'direct', clock },
+    )
     return {
-      ...consumer,
-      name,
-      topic,
+      ...watched,
       handle: async (message) => {
-        if (isFor(message, name)) await handle(message)
+        if (isFor(message, name)) await watched.handle(message)
       },
     }
   }

@@ -14,6 +14,7 @@ import type { EventBus } from '#infra/event-bus.ts'
 import type { Log } from '#infra/log.ts'
 import { toMessage } from './cloud-event.ts'
 import { createLoop, type Loop } from './loop.ts'
+import { unwatchedPublishing, type WatchPublishing } from './watch-events.ts'
 
 /** Events of one partition that are published together. */
 const batchMax = 200
@@ -43,8 +44,9 @@ export const createRelay = (options: {
   readonly log: Log
   readonly clock: () => number
   readonly raise: (moved: readonly Moved[]) => Promise<void>
+  readonly watch?: WatchPublishing
 }): Relay => {
-  const { db, bus, cell, log, clock } = options
+  const { db, bus, cell, log, clock, watch = unwatchedPublishing } = options
   const owner = randomUUID()
 
   /** Whether the bus refused something in the last turn: it may take seconds to refuse again, and caches need not wait. */
@@ -55,7 +57,7 @@ export const createRelay = (options: {
   const publish = async (partition: number): Promise<{ published: number; failed: number }> => {
     const batch = await listUnpublished(db, partition, batchMax)
     if (busFailed) await raise(batch)
-    const taken = await bus.publish(batch.map((event) => toMessage(`/cells/${cell}`, event)))
+    const taken = await watch(batch, () => bus.publish(batch.map((event) => toMessage(`/cells/${cell}`, event))))
     const published = batch.filter((_, at) => taken[at])
     const failed = batch.filter((_, at) => !taken[at])
     const drained = failed.length === 0 && batch.length < batchMax

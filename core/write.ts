@@ -48,6 +48,7 @@ export type WriteOptions = {
   readonly cell: Cell
   readonly clock: () => number
   readonly sets: CombinerOptions['sets']
+  readonly watch?: CombinerOptions['watch']
 }
 
 export const createWrite = (options: WriteOptions): Write => {

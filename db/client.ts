@@ -6,6 +6,7 @@ import { type Budget, budgetOf, type Limits, sendWithin } from './budget.ts'
 import type { Codecs, Form, Parameter, Statement } from './connection.ts'
 import { heard } from './heard.ts'
 import { connectionsBeside, createLink, type Link } from './link.ts'
+import { createObserved, type Load, type Observe, type Observed } from './observed.ts'
 import { type Scope, transact } from './transaction.ts'
 
 /** Where a query runs: the pool, or a transaction. */
@@ -31,6 +32,8 @@ export type Database = {
   statement<Row>(text: string, parameters: readonly Parameter[], limits?: Limits): Promise<Row[]>
   /** Resolves when the database answers. */
   ping(): Promise<void>
+  /** What of it is in use; zeros unless it is observed. */
+  load(): Load
   /** Ends the pool; running queries get `graceMs` to finish. */
   close(graceMs: number): Promise<void>
 }
@@ -46,6 +49,7 @@ export type DatabaseOptions = {
   readonly applicationName: string
   /** What deadlines are told by; the machine's clock, if absent. */
   readonly clock?: () => number
+  readonly observe?: Observe | undefined
 }
 
 /**
@@ -71,6 +75,7 @@ export const openDatabase = (options: DatabaseOptions): Database => {
     },
     ...{ url, applicationName, codecs },
   })
+  const observed = createObserved(options.observe)
   const keptReads = new Set<string>()
   const isKept = ({ text, parameters }: Statement) => {
     if (keptReads.has(text)) return true
@@ -82,7 +87,7 @@ export const openDatabase = (options: DatabaseOptions): Database => {
     const mostMs = deadlineAt === undefined ? statementTimeoutMs : setTimeoutMs
     const single = budgetOf({ deadlineAt, mostMs, clock })
     const inTransaction = budgetOf({ deadlineAt, mostMs: statementTimeoutMs, clock })
-    return drizzle(clientOf(link, codecs, { single, inTransaction, isKept }))
+    return drizzle(clientOf(link, codecs, { single, inTransaction, isKept, observed }))
   }
   const statement: Database['statement'] = <Row>(
     text: string,
@@ -90,7 +95,9 @@ export const openDatabase = (options: DatabaseOptions): Database => {
     limits: Limits = {},
   ): Promise<Row[]> => {
     const budget = budgetOf({ ...limits, mostMs: setTimeoutMs, clock })
-    return sendOne<Row[]>(link, budget, { text, parameters, isPrepared: true, form: 'objects' })
+    return observed.statement(text, () =>
+      sendOne<Row[]>(link, budget, { text, parameters, isPrepared: true, form: 'objects' }),
+    )
   }
   return {
     db: dbOf(undefined),
@@ -99,6 +106,7 @@ export const openDatabase = (options: DatabaseOptions): Database => {
     ping: async () => {
       await heard(statement('select 1', []), pingMaxMs)
     },
+    load: observed.load,
     close: (graceMs) => link.close(graceMs),
   }
 }
@@ -111,31 +119,36 @@ type Budgets = {
   readonly inTransaction: Budget
   /** Whether a statement outside of transactions is worth to be kept parsed. */
   readonly isKept: (statement: Statement) => boolean
+  readonly observed: Observed
 }
 
 /**
  * What drizzle takes for postgres.js. Of that it uses `unsafe`, `begin`, `savepoint` and `options`, which is all that is here:
  * hence the cast. Into `options` it writes how it wants dates and JSON read.
  */
-const clientOf = (link: Link, codecs: Codecs, { single, inTransaction, isKept }: Budgets): postgres.Sql => {
+const clientOf = (link: Link, codecs: Codecs, { single, inTransaction, isKept, observed }: Budgets): postgres.Sql => {
   const client = {
     options: codecs,
-    unsafe: unsafeBy((statement) => sendOne(link, single, { ...statement, isPrepared: isKept(statement) })),
+    unsafe: unsafeBy((statement) =>
+      observed.statement(statement.text, () => sendOne(link, single, { ...statement, isPrepared: isKept(statement) })),
+    ),
     begin: <Result>(work: (client: postgres.TransactionSql) => Promise<Result>) =>
-      link.use('transactions', inTransaction.wanted(), (connection) =>
-        transact(connection, inTransaction, (scope) => work(clientIn(scope, codecs))),
+      observed.transaction(() =>
+        link.use('transactions', inTransaction.wanted(), (connection) =>
+          transact(connection, inTransaction, (scope) => work(clientIn(scope, codecs, observed))),
+        ),
       ),
   }
   return client as unknown as postgres.Sql
 }
 
 /** The same inside of a transaction. */
-const clientIn = (scope: Scope, codecs: Codecs): postgres.TransactionSql => {
+const clientIn = (scope: Scope, codecs: Codecs, observed: Observed): postgres.TransactionSql => {
   const client = {
     options: codecs,
-    unsafe: unsafeBy((statement) => scope.send(statement)),
+    unsafe: unsafeBy((statement) => observed.statement(statement.text, () => scope.send(statement))),
     savepoint: <Result>(work: (client: postgres.TransactionSql) => Promise<Result>) =>
-      scope.savepoint((inner) => work(clientIn(inner, codecs))),
+      scope.savepoint((inner) => work(clientIn(inner, codecs, observed))),
   }
   return client as unknown as postgres.TransactionSql
 }

@@ -95,3 +95,10 @@ export const reapDeadLetters = async (db: Db, options: { before: Date; limit: nu
     returning 1`)
   return rows.length
 }
+
+/** Letters that wait for somebody, `limit` at the most. */
+export const countWaitingDeadLetters = async (db: Db, limit: number): Promise<number> => {
+  const [row] = await db.execute<{ waiting: number }>(sql`
+    select count(*)::int as waiting from (select from dead_letters where redriven_at is null limit ${limit}) letters`)
+  return row?.waiting ?? 0
+}

@@ -17,6 +17,7 @@ const answer = (runId: string, joinedAt: string) =>
  * raised: by it a join is seen that has committed meanwhile, and the event has its place among those of the player.
  */
 export const joinStatement = setStatement({
+  name: 'joins',
   rows: { table: 'players', key: 'player_id' },
   permanent: `
     select i.ord, i.fingerprint, 200::smallint, 'application/json', ${answer('x.run_id', 'x.joined_at')}, '[]'::jsonb

@@ -133,3 +133,26 @@ export const reapPublished = async (db: Db, options: { before: Date; limit: numb
     returning 1`)
   return rows.length
 }
+
+/** What waits in the outbox. */
+export type Backlog = {
+  /** Events that were not published yet, counted up to the bound. */
+  readonly unpublished: number
+  /** When the oldest of them happened; undefined where there is none. */
+  readonly oldestAt: Date | undefined
+}
+
+/** How many rows a look at a queue counts at the most: some milliseconds of an index, whatever has piled up. */
+export const countedMax = 10_000
+
+/**
+ * What waits to be published, by the partial index, `countedMax` rows of it at the most: in order of partition and version, so the
+ * oldest of more than that is the oldest of those.
+ */
+export const readBacklog = async (db: Db): Promise<Backlog> => {
+  const [row] = await db.execute<{ unpublished: number; oldest: string | null }>(sql`
+    select count(*)::int as unpublished, (extract(epoch from min(occurred_at)) * 1000)::float8 as oldest from (
+      select occurred_at from outbox where published_at is null order by partition, version, event_id limit ${countedMax}) waiting`)
+  const { unpublished = 0, oldest = null } = row ?? {}
+  return { unpublished, oldestAt: oldest === null ? undefined : new Date(Number(oldest)) }
+}

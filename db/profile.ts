@@ -26,6 +26,7 @@ const changed = (member: string, column: string) =>
  * profile, as `GET /v1/players/me` shows it.
  */
 export const updateProfileStatement = setStatement({
+  name: 'profile-changes',
   rows: { table: 'players', key: 'player_id' },
   decide: `d as materialized (
     select n.ord, w.player_id, w.created_at,

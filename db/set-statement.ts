@@ -5,6 +5,8 @@ import { claimLockKey } from './idempotency.ts'
 
 /** The parts of a set statement that a verb declares. All but the first two are SQL over the parts before them. */
 export type SetParts = {
+  /** What it does, for whoever watches it: `wallet-transactions`. */
+  readonly name: string
   /** The table whose row each command locks, and the column of its primary key, which the command's aggregate is a value of. */
   readonly rows: { readonly table: string; readonly key: string }
   /**
@@ -48,8 +50,12 @@ export type Answered = {
  */
 export type SetRow = Answered | { readonly outcome: 'mismatch' | 'held' | 'busy' | 'raced' }
 
+/** What a set does about rows that another transaction has locked: passes over them, or waits. */
+export type SetForm = 'passing' | 'waiting'
+
 /** One write in two forms that differ in what they do about a row that another transaction has locked. */
 export type SetStatement = {
+  readonly name: string
   /** Passes over it: its command is `held`, and nobody else in the set waits. */
   readonly passing: string
   /** Waits for it, up to `lock_timeout`. */
@@ -65,14 +71,12 @@ export type SetStatement = {
  * @see docs/decisions/0004-writes-as-sets.md
  */
 export const setStatement = (parts: SetParts): SetStatement => ({
+  name: parts.name,
   passing: statementOf(parts, 'passing'),
   waiting: statementOf(parts, 'waiting'),
 })
 
-const statementOf = (
-  { rows, permanent, known, decide, effects, guard }: SetParts,
-  form: keyof SetStatement,
-): string => `
+const statementOf = ({ rows, permanent, known, decide, effects, guard }: SetParts, form: SetForm): string => `
 with i as materialized (
   select t.*, to_timestamp($8::bigint / 1000.0)::timestamptz(3) as at
   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) with ordinality

@@ -49,6 +49,7 @@ const ownReference = `i.input_text::json->>'reference'`
  * erasure finds it closed, and one that came first is in the ledger.
  */
 export const moveStatement = setStatement({
+  name: 'wallet-transactions',
   rows: { table: 'wallets', key: 'player_id' },
   permanent: `
     select i.ord, case when own.reference is null then t.fingerprint else i.fingerprint end, 200::smallint,

@@ -27,6 +27,7 @@ import { ofrepFaultAnswer } from './ofrep-fault.ts'
 import { problemAnswer } from './problem.ts'
 import { createRequestLog } from './request-log.ts'
 import { createRequireUnrevoked } from './revocation.ts'
+import { createSampling } from './sampling.ts'
 import { createVerifySession } from './session.ts'
 import { type Asked, type AskedRoute, createTable } from './table.ts'
 
@@ -50,6 +51,7 @@ export const createEdge = (options: EdgeOptions): Edge => {
   const { routes, environment, log } = options
   const find = createTable(routes)
   const logRequest = createRequestLog(log, Date.now)
+  const sample = createSampling({ share: environment.traceShare, clock: Date.now, random: Math.random })
   const limits = createLimits(environment.limits)
   const hmac = createHmac(environment.edgeKeys)
   const cells = createCells(environment.cells, environment.controlCell)
@@ -122,7 +124,7 @@ export const createEdge = (options: EdgeOptions): Edge => {
   return {
     fetch: async (request, ctx) => {
       const asked = find(request)
-      const exchange = createExchange(request, (work) => ctx.waitUntil(work))
+      const exchange = createExchange(request, (work) => ctx.waitUntil(work), sample)
       const answer = await answerOrProblem(exchange, asked)
       const { status, headers, body } = answer
       headers['x-request-id'] = exchange.requestId

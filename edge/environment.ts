@@ -11,6 +11,8 @@ export type Bindings = {
   readonly UPSTASH_TOKEN: string
   readonly UPSTASH_KEYS_MAX: string
   readonly EDGE_KEYS: string
+  /** Absent: a hundredth. */
+  readonly TRACE_SHARE?: string
   readonly PUBLIC_LIMIT: RateLimit
   readonly CALLER_LIMIT: RateLimit
   readonly SERVER_LIMIT: RateLimit
@@ -30,6 +32,8 @@ export type Environment = {
   readonly edgeKeys: readonly [NamedKey, ...NamedKey[]]
   readonly limits: { readonly public: RateLimit; readonly caller: RateLimit; readonly server: RateLimit }
   readonly assets: Fetcher
+  /** Of all requests, those whose traces are recorded, 0 to 1. */
+  readonly traceShare: number
 }
 
 const cellsSchema = z
@@ -49,6 +53,13 @@ export const parseEnvironment = (bindings: Bindings): Environment => ({
   edgeKeys: named('EDGE_KEYS', () => parseNamedKeys(bindings.EDGE_KEYS)),
   limits: { public: bindings.PUBLIC_LIMIT, caller: bindings.CALLER_LIMIT, server: bindings.SERVER_LIMIT },
   assets: bindings.ASSETS,
+  traceShare: named('TRACE_SHARE', () =>
+    z.coerce
+      .number()
+      .min(0)
+      .max(1)
+      .parse(bindings.TRACE_SHARE ?? '0.01'),
+  ),
 })
 
 const named = <Value>(name: string, parse: () => Value): Value => {

@@ -2,6 +2,8 @@ import { bodyBytesMax, type EdgePrincipal } from '#contract/edge-request.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Route } from '#contract/route.ts'
+import type { Sample } from './sampling.ts'
+import { createTrace, parseTraceparent, type Trace, traceparentOf } from './trace.ts'
 
 /** One request on its way through the edge: what arrived, and what has been found out about it. */
 export type Exchange = {
@@ -12,7 +14,8 @@ export type Exchange = {
   /** As it was sent, without the query. */
   readonly path: string
   readonly requestId: string
-  /** W3C trace context: the caller's, or one that begins here. */
+  readonly trace: Trace
+  /** W3C trace context for those who work for this request. */
   readonly traceparent: string
   /** Whether the caller has told a name, of the request or its trace, under which they will look for it. */
   readonly traced: boolean
@@ -27,6 +30,8 @@ export type Exchange = {
   cacheStatus: string | undefined
   /** Whether the isolate answered from what it holds. */
   fromMemory: boolean
+  /** Which tier of the cache answered, once one did. */
+  tier: string | undefined
   /** How long the cache's tiers took, where any was asked; the value of `Server-Timing`. */
   serverTiming: string | undefined
 }
@@ -42,31 +47,32 @@ export type Input = {
 /** An exchange whose route is known and whose path and query are parsed. */
 export type Routed = Exchange & Input & { readonly route: Route }
 
-const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 const requestIdPattern = /^[\w.:-]{8,64}$/
 
-export const createExchange = (request: Request, defer: Exchange['defer']): Exchange => {
+/** @param sample decides, at most once, whether the request's trace is recorded */
+export const createExchange = (request: Request, defer: Exchange['defer'], sample: Sample): Exchange => {
   const headers = readHeaders(request)
   const requestId = matching(headers.get('x-request-id'), requestIdPattern)
-  let traceparent = matching(headers.get('traceparent'), traceparentPattern)
+  const caller = parseTraceparent(headers.get('traceparent'))
+  const trace = createTrace(caller, sample)
   return {
     request,
     method: request.method,
     headers,
     path: pathOf(request.url),
     requestId: requestId ?? newRequestId(),
-    // Most requests are answered before anybody needs one.
+    trace,
     get traceparent() {
-      traceparent ??= newTraceparent()
-      return traceparent
+      return traceparentOf(trace)
     },
-    traced: requestId !== undefined || traceparent !== undefined,
+    traced: requestId !== undefined || caller !== undefined,
     arrivedAt: Date.now(),
     defer,
     principal: { kind: 'public' },
     cell: undefined,
     cacheStatus: undefined,
     fromMemory: false,
+    tier: undefined,
     serverTiming: undefined,
   }
 }
@@ -89,11 +95,6 @@ const newRequestId = () => {
   isolateId ??= crypto.randomUUID()
   requests++
   return `${isolateId}.${requests.toString(36)}`
-}
-
-const newTraceparent = () => {
-  const trace = crypto.randomUUID().replaceAll('-', '')
-  return `00-${trace}-${crypto.randomUUID().replaceAll('-', '').slice(16)}-01`
 }
 
 /** The headers that the edge takes of a request. All others stay unread, and reach nobody. */

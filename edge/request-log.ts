@@ -1,24 +1,35 @@
 import type { Log } from '#infra/log.ts'
 import type { Exchange } from './exchange.ts'
-import { createTally } from './tally.ts'
+import { createTally, type Tally } from './tally.ts'
 
 /** How a request went, beside what its exchange knows. */
 export type Outcome = { readonly route: string; readonly status: number }
 
 /**
- * The one line that a request leaves: who, what, how it went; never a token, a key or a body.
+ * The one line that a request leaves: who, what, how it went; never a token, a key or a body. With `span` and `parent` it is also the
+ * edge's span of the request's trace, as long as `durationMs` and over at `time`.
  *
- * An answer from the isolate's memory is so cheap that a line would cost as much again: such are counted by route, and told
- * together with the first that comes a second after the last. Whoever sends `traceparent` or `X-Request-Id` finds their own line
- * all the same.
+ * An answer from the isolate's memory is so cheap that a line would cost as much again: such are counted by route, as those of
+ * all tiers are. Whoever sends `traceparent` or `X-Request-Id` finds their own line all the same, and what is sampled has one.
  */
 export const createRequestLog = (log: Log, clock: () => number): ((exchange: Exchange, outcome: Outcome) => void) => {
-  const count = createTally(log, 'answers from memory', clock)
+  const tallies = new Map<string, Tally>()
+  const tallyOf = (tier: string): Tally => {
+    const tally = tallies.get(tier) ?? createTally(log, 'perigee.cache.answers', clock, (route) => ({ route, tier }))
+    tallies.set(tier, tally)
+    return tally
+  }
   return (exchange, { route, status }) => {
-    if (exchange.fromMemory && !exchange.traced) return count(route)
+    const tier = exchange.fromMemory ? 'memory' : exchange.tier
+    if (tier !== undefined) tallyOf(tier)(route)
+    const { trace } = exchange
+    if (exchange.fromMemory && !exchange.traced && !trace.sampled) return
     log.info('request', {
       requestId: exchange.requestId,
-      trace: exchange.traceparent.split('-')[1],
+      trace: trace.traceId,
+      span: trace.spanId,
+      parent: trace.parentId,
+      sampled: trace.sampled,
       method: exchange.method,
       route,
       cell: exchange.cell,

@@ -70,6 +70,7 @@ export const createDirectBus = (onRefused: OnRefused): EventBus => {
       subscribers.set(subscriber.name, subscriber)
     },
     bury,
+    ping: async () => {},
     unsubscribe,
     close: unsubscribe,
   }

@@ -41,6 +41,8 @@ export type EventBus = {
   subscribe(subscriber: Subscriber): Promise<void>
   /** Puts a message on the topic of dead letters. Rejects when it could not. */
   bury(letter: DeadLetter): Promise<void>
+  /** Resolves when the bus answers. */
+  ping(): Promise<void>
   /**
    * Ends all subscriptions: nothing more is delivered. Resolves when the handlers that ran are done, or their messages given back.
    * What publishes goes on, as far as it needs nobody in this process. Called twice it waits for the same end.

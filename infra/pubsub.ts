@@ -24,6 +24,7 @@ const closeMaxMs = 4_000
  */
 const brokerDeliveriesMax = 100
 const alreadyExists = 6
+const permissionDenied = 7
 
 /** Google Pub/Sub with ordering keys. Against the real service Terraform makes topics and subscriptions. */
 export const createPubSub = (options: PubSubOptions): EventBus => {
@@ -114,6 +115,15 @@ export const createPubSub = (options: PubSubOptions): EventBus => {
       subscriptions.push(subscription)
     },
     bury,
+    ping: async () => {
+      await bounded(ready())
+      try {
+        await bounded(topics.events.getMetadata({ timeout: publishTimeoutMs, retry: null }))
+      } catch (error) {
+        // Who may publish may not be allowed to look; a no is an answer.
+        if (!hasCode(error, permissionDenied)) throw error
+      }
+    },
     unsubscribe,
     close: async () => {
       await unsubscribe()
@@ -166,8 +176,12 @@ const ignoreExisting = async (creation: Promise<unknown>): Promise<void> => {
   try {
     await creation
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === alreadyExists)) throw error
+    if (!hasCode(error, alreadyExists)) throw error
   }
 }
+
+/** Whether an error is the status of this number. @see https://grpc.io/docs/guides/status-codes/ */
+const hasCode = (error: unknown, code: number): boolean =>
+  error instanceof Error && 'code' in error && error.code === code
 
 const toError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)))

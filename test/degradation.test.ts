@@ -95,6 +95,7 @@ test('while Pub/Sub refuses, the outbox keeps every event, caches hear of them, 
     subscribe: async () => {},
     unsubscribe: async () => {},
     bury: async () => {},
+    ping: async () => {},
     close: async () => {},
   }
   const raised = new Map<string, number>()

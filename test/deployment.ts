@@ -73,7 +73,11 @@ const everywhere = ['EU', 'AF', 'AS', 'NA', 'SA', 'OC', 'AN']
 /** An edge of a deployment, on a port of its own, near one of its cells. */
 export const startEdgeOf = (
   { edgeKeys, upstash, edgeUrl, cores, logLines }: Deployment,
-  { near, port }: { readonly near: string; readonly port: number },
+  {
+    near,
+    port,
+    traceShare = 0,
+  }: { readonly near: string; readonly port: number; readonly traceShare?: number | undefined },
 ) => {
   const entries = Object.entries(cores).map(([name, coreUrl]) => [
     name,
@@ -91,6 +95,7 @@ export const startEdgeOf = (
         UPSTASH_URL: upstash.url,
         UPSTASH_TOKEN: 'test-token',
         EDGE_KEYS: edgeKeys,
+        TRACE_SHARE: String(traceShare),
       },
     },
     (line) => logLines.push(line),

@@ -65,9 +65,12 @@ export type SignedIn = {
  * @param options.redisUrl a Redis instead of the one that all files share: what a test does to all of its keys, it does to its own; empty for none
  * @param options.oidcIssuers the setting OIDC_ISSUERS, as JSON has it; the world's own issuer, if absent
  * @param options.derive computes the hashes of passwords instead of argon2id
+ * @param options.traceShare the share of requests whose traces are recorded; none, if absent, but those whose callers ask for it
  * @param options.upstashReplica true for an Upstash whose reads go to a replica, as far behind as `upstash.faults.lagMs` says
  */
-export const startWorld = async (options: CellOptions & { readonly upstashReplica?: boolean } = {}): Promise<World> => {
+export const startWorld = async (
+  options: CellOptions & { readonly upstashReplica?: boolean; readonly traceShare?: number } = {},
+): Promise<World> => {
   const { stops, stop } = createStops()
   const edgePort = await freePort()
   const edgeUrl = `http://127.0.0.1:${edgePort}`
@@ -79,7 +82,7 @@ export const startWorld = async (options: CellOptions & { readonly upstashReplic
   const own = await startCell(cell, deployment, options)
   stops.push(own.stop)
   const keys = await makeContent(own, clock)
-  const edge = await startEdgeOf(deployment, { near: cell, port: edgePort })
+  const edge = await startEdgeOf(deployment, { near: cell, port: edgePort, traceShare: options.traceShare })
   stops.push(() => edge.stop())
 
   const client: World['client'] = ({ bearer, publishableKey = keys.publishable, baseUrl = edgeUrl } = {}) =>

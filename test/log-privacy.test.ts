@@ -1,16 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { CollectedSpan } from '#infra/local/collector.ts'
 import { checkedFetch } from './checked-fetch.ts'
-import { startWorld, type World } from './harness.ts'
+import { eventually } from './eventually.ts'
 import { publishExamples } from './published.ts'
 import { makeSpareContent } from './spare-content.ts'
 import { makeSpareOperators } from './spare-operators.ts'
 import { makeSpareSessions } from './spare-sessions.ts'
 import { requestOf, table, validCall, withBody, withHeaders } from './valid-call.ts'
+import { startWatchedWorld, type WatchedWorld } from './watched-world.ts'
 
-let world: World
+let world: WatchedWorld
 beforeAll(async () => {
-  world = await startWorld()
+  world = await startWatchedWorld()
   await publishExamples(world)
 })
 afterAll(() => world?.stop())
@@ -24,8 +26,21 @@ const secret = (what: string, text: string): string => {
 
 const expectSilence = () => {
   expect(world.logLines.length).toBeGreaterThan(0)
-  for (const line of world.logLines)
-    for (const [text, what] of secrets) expect(line.includes(text), `${what} in: ${line}`).toBe(false)
+  const all = world.logLines.join('\n')
+  const told = [...secrets].filter(([text]) => all.includes(text))
+  const lineOf = (text: string) => world.logLines.find((line) => line.includes(text))
+  expect(told.map(([text, what]) => `${what} in: ${lineOf(text)}`)).toEqual([])
+}
+
+/** Looked for in what was sent as a whole: names of attributes and metrics, ids and values alike. */
+const expectNothingExported = () => {
+  expect(world.spans.length).toBeGreaterThan(0)
+  expect(world.points.length).toBeGreaterThan(0)
+  const sent = world.exported.join('\n')
+  const told = [...secrets].filter(([text]) => sent.includes(text)).map(([, what]) => what)
+  expect(told, 'what was exported and is a secret').toEqual([])
+  expect(/[\w.+-]+@[\w-]+\.\w+/.exec(sent)?.[0], 'an address').toBeUndefined()
+  expect(/ply_[a-z]+\d+_\w+/.exec(sent)?.[0], 'the id of a player').toBeUndefined()
 }
 
 const deviceId = () => secret('a device id', randomUUID())
@@ -91,6 +106,18 @@ test('no line of core, edge or the audit log tells a token, a key, a device id o
   console.log(`log-privacy: ${secrets.size} secrets, ${world.logLines.length} lines, 0 found`)
 })
 
+test('nor does any attribute of a span or a metric, of which there are some of every route', async () => {
+  const isOf =
+    (route: string) =>
+    ({ attributes }: CollectedSpan) =>
+      attributes['http.route'] === route
+  // What edges answer alone, cores do not see.
+  const served = table.filter(([, { delivery }]) => delivery.kind !== 'local')
+  await eventually(async () => served.every(([, { path }]) => world.spans.some(isOf(path))), 15_000)
+  expectNothingExported()
+  console.log(`log-privacy: ${world.spans.length} spans, ${world.points.length} points of metrics, 0 found`)
+})
+
 const breakages = [
   ['a table is gone', 'alter table players rename to players_gone', 'alter table players_gone rename to players'],
   [
@@ -138,4 +165,5 @@ test.each(breakages)('nor when %s and the error is logged', async (_, damage, re
   const errors = world.logLines.slice(linesBefore).filter((line) => line.includes('"ERROR"'))
   expect(errors.length).toBeGreaterThan(0)
   expectSilence()
+  expectNothingExported()
 })

@@ -70,6 +70,8 @@ const retryBudget = 'test/guarantees/retry-budget.test.ts'
 const overloaded = 'test/overloaded.test.ts'
 const link = 'test/database-link.test.ts'
 const deadline = 'test/guarantees/deadline.test.ts'
+const telemetry = 'test/telemetry.test.ts'
+const observability = 'test/guarantees/observability.test.ts'
 const oneByte = 'every change of one byte'
 const ofTheWorld = 'a principal, a cell or a method'
 
@@ -2526,5 +2528,53 @@ export const mutants: readonly Mutant[] = [
     replace: '!lost',
     test: redisLost,
     testName: 'a Redis that answers every other command',
+  },
+  {
+    name: 'trace-of-the-request',
+    file: 'core/watch-requests.ts',
+    find: 'traceparent: span?.traceparent ?? traceparent, end',
+    replace: 'traceparent, end',
+    test: observability,
+    testName: 'one trace spans edge, core, SQL',
+  },
+  {
+    name: 'span-of-the-edge',
+    file: 'edge/trace.ts',
+    find: 'spanId ??= randomHex().slice(16)',
+    replace: 'spanId ??= caller?.parentId ?? randomHex().slice(16)',
+    test: telemetry,
+    testName: 'a trace is decided once',
+  },
+  {
+    name: 'bound-of-sampling',
+    file: 'edge/sampling.ts',
+    find: 'return asked <= askedPerSecondMax',
+    replace: 'return asked > 0',
+    test: telemetry,
+    testName: 'callers who ask for it are recorded up to the bound',
+  },
+  {
+    name: 'limit-without-its-owner',
+    file: 'core/watch-stores.ts',
+    find: "key.split(':', 1)[0] ?? 'unknown'",
+    replace: 'key',
+    test: telemetry,
+    testName: 'a refusal of a limit is counted by what is limited',
+  },
+  {
+    name: 'statement-without-its-text',
+    file: 'core/watch-queries.ts',
+    find: 'const summary = remembered(text)',
+    replace: 'const summary = remembered(text) && text',
+    test: telemetry,
+    testName: 'a span of a statement has nothing of its text',
+  },
+  {
+    name: 'set-of-nobody',
+    file: 'core/watch-sets.ts',
+    find: 'await telemetry.within(undefined, work)',
+    replace: 'await work()',
+    test: telemetry,
+    testName: 'a set is a part of the trace of each of its members',
   },
 ]

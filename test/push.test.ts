@@ -20,6 +20,7 @@ import { freePort } from '#infra/local/ports.ts'
 import { createLog } from '#infra/log.ts'
 import { createAbsentRedis } from '#infra/no-redis.ts'
 import { createPushVerifier } from '#infra/push-identity.ts'
+import { silentTelemetry } from '#infra/telemetry.ts'
 import { createUpstash, type VersionedStore } from '#infra/upstash.ts'
 import { eventually } from './eventually.ts'
 import { cell, startWorld, type World } from './harness.ts'
@@ -89,6 +90,7 @@ const createPushedCore = (options: { keysUrl: string }): Platform => {
     idTokens: new Map(),
     derive: argon2id,
     log,
+    telemetry: silentTelemetry,
     clock: world.clock,
   })
 }

@@ -68,7 +68,10 @@ test('a core that starts before Postgres says that it lives, waits with one line
   const proxy = await startHangingProxy(Number(target.port), port)
   onTestFinished(proxy.close)
   await eventually(async () => (await readiness(core)) === '200 ready', startMaxMs)
-  expect(await messagesOf(core)).toEqual(['listening', 'waiting to start'])
+  const messages = await messagesOf(core)
+  expect(messages.filter((message) => message === 'waiting to start')).toHaveLength(1)
+  // And once each that Postgres is away, and is back.
+  expect(messages.length).toBeLessThanOrEqual(4)
 })
 
 test('a core takes no work from the outbox before the database has what it needs', async () => {

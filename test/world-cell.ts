@@ -11,6 +11,7 @@ import { createPlatform } from '#core/platform.ts'
 import { replicaTimeoutMs } from '#core/replica.ts'
 import { createSecrets } from '#core/secrets.ts'
 import { createSigningKey } from '#core/signing-keys.ts'
+import { observeQueries } from '#core/watch-queries.ts'
 import { openDatabase } from '#db/client.ts'
 import { upsertCurrency } from '#db/wallet.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
@@ -19,6 +20,7 @@ import { createAbsentRedis } from '#infra/no-redis.ts'
 import { createOidcVerifier } from '#infra/oidc.ts'
 import { createPubSub } from '#infra/pubsub.ts'
 import { createRedis } from '#infra/redis.ts'
+import { silentTelemetry, type Telemetry } from '#infra/telemetry.ts'
 import { createUpstash } from '#infra/upstash.ts'
 import { signCoreCall } from './core-call.ts'
 import { cloneDatabase } from './database.ts'
@@ -46,6 +48,8 @@ export type CellOptions = {
   /** A migrated database that the caller has made and will end, on a server of its own. */
   readonly databaseUrl?: string
   readonly redisUrl?: string | undefined
+  /** Where spans and metrics go; nowhere where it is absent. */
+  readonly telemetry?: Telemetry
 }
 
 /** A cell in this process: core and database of its own. */
@@ -80,7 +84,8 @@ export const startCell = async (cell: Cell, deployment: Deployment, options: Cel
   const given = options.databaseUrl === undefined ? undefined : { url: options.databaseUrl, drop: async () => {} }
   const { url: databaseUrl, drop } = own ?? given ?? (await cloneDatabase())
   stops.push(drop)
-  const pool = { poolMax: 10, applicationName: 'test', clock }
+  const { telemetry = silentTelemetry } = options
+  const pool = { poolMax: 10, applicationName: 'test', clock, observe: observeQueries(telemetry) }
   const database = openDatabase({ ...pool, url: databaseUrl, statementTimeoutMs: 5_000, setTimeoutMs: 2_000 })
   stops.push(() => database.close(0))
   const replicaDatabase = replica && openDatabase({ ...pool, url: replica.url, statementTimeoutMs: replicaTimeoutMs })
@@ -129,6 +134,7 @@ export const startCell = async (cell: Cell, deployment: Deployment, options: Cel
     idTokens: new Map([...config.OIDC_ISSUERS].map(([name, settings]) => [name, createOidcVerifier(settings)])),
     derive: options.derive ?? argon2id,
     log,
+    telemetry,
     clock,
   })
   await createSigningKey(database.db, {

@@ -1,4 +1,5 @@
 import { createGatherer, type Sets } from '#core/gather.ts'
+import type { WatchSets } from '#core/watch-sets.ts'
 import type { Database } from '#db/client.ts'
 import type { PlayerRow } from '#db/players.ts'
 import { type Claim, type Registration, registerPlayers } from '#db/register.ts'
@@ -28,8 +29,9 @@ export const createSessionSets = (options: {
   readonly clock: () => number
   /** Of each of the statements by itself. */
   readonly sets: Sets
+  readonly watch: WatchSets
 }): SessionSets => {
-  const { database, clock, sets } = options
+  const { database, clock, sets, watch } = options
   /** Where a statement is not begun once the first of those who wait for it has gone. */
   const inTimeFor = (waited: readonly Waited[]): Pick<Database, 'statement'> => ({
     statement: (text, parameters) =>
@@ -43,6 +45,7 @@ export const createSessionSets = (options: {
       keyOf: ({ credential }) => `${credential.provider} ${credential.credentialHash}`,
       isExpired,
       sets,
+      watched: { name: `registrations-${by}`, watch },
     })
   const register = { alone: registering('alone'), control: registering('control'), follower: registering('follower') }
   return {
@@ -50,6 +53,7 @@ export const createSessionSets = (options: {
       run: (attempts: readonly (SignInAttempt & Waited)[]) => signInByCredentials(inTimeFor(attempts), attempts),
       isExpired,
       sets,
+      watched: { name: 'sign-ins', watch },
     }),
     register: (registration) => register[registration.claim.by](registration),
     rotate: createGatherer({
@@ -57,6 +61,7 @@ export const createSessionSets = (options: {
       keyOf: ({ sessionId }) => sessionId,
       isExpired,
       sets,
+      watched: { name: 'refreshes', watch },
     }),
   }
 }

@@ -31,6 +31,7 @@ export const createAnswerCached =
     exchange.cacheStatus = cacheStatusOf(found, delivery)
     exchange.serverTiming = serverTimingOf(found)
     exchange.fromMemory = found.source === 'memory'
+    exchange.tier = found.source
     if (entry.status === 404) throw new Fault('not_found')
     const headers: Answer['headers'] = {
       'content-type': entry.contentType,

@@ -36,7 +36,7 @@ export const composeCached = (parts: {
     global: createGlobalTier({ store, keysMax, clock }),
     questions: createFlights(waiting),
     loads: createFlights(waiting),
-    countFailure: createTally(log, 'failed behind answers', clock),
+    countFailure: createTally(log, 'perigee.cache.failures', clock),
     clock,
     random: Math.random,
   })

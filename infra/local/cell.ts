@@ -1,4 +1,5 @@
 import type { InCells, LocalCell } from './cells.ts'
+import { type Collector, reportingTo } from './collector.ts'
 import { runCommand } from './command.ts'
 import type { RunCoreCommand } from './keys.ts'
 import { checkout, inLocalFolder, logFileOf, markCell, postgresFolderOf } from './local-folder.ts'
@@ -28,12 +29,16 @@ export type Surroundings = {
   readonly upstashUrl: string
   /** `host:port`; undefined where events go from the relay to the consumers directly. */
   readonly pubSubHost: string | undefined
+  /** Where all spans go; undefined where nobody asked for them. */
+  readonly collector: Collector | undefined
 }
 
 const commandMaxMs = 30_000
 /** It compiles nothing; what takes time is Node, which reads its sources, beside everything else that starts. */
 const readyMaxMs = 30_000
 const probeMaxMs = 2_000
+/** Nobody reads the metrics of a local stack; they leave as seldom as they do elsewhere. */
+const metricsMs = 15_000
 
 export const startCellData = async (services: Services, { cell, near }: LocalCell): Promise<CellData> => {
   const postgres = await step(`Postgres of ${cell}`, async () => {
@@ -130,4 +135,5 @@ const coreEnvironment = (own: PlacedCell, cells: InCells<PlacedCell>, around: Su
   MASTER_KEYS: around.secrets.masterKeys,
   EDGE_KEYS: around.secrets.edgeKeys,
   ISSUER: around.edgeUrl,
+  ...(around.collector ? reportingTo(around.collector, { intervalMs: metricsMs }) : {}),
 })

@@ -6,14 +6,16 @@ import { portIsFree } from './ports.ts'
 import { note, printCells, printExamples, printServices } from './report.ts'
 import { createServices } from './services.ts'
 import { startStack } from './stack.ts'
+import { startTraces } from './traces.ts'
 
 /** `npm run dev`: the whole of Perigee on this machine, until Ctrl-C. */
 
-const usage = `npm run dev [-- --cells eu1,us1] [-- --fresh] [-- --verbose]
+const usage = `npm run dev [-- --cells eu1,us1] [-- --fresh] [-- --verbose] [-- --trace]
 
   --cells     the cells to start, one to five, the control cell first; eu1 where it is not given
   --fresh     deletes the data, secrets and keys of former runs first, those of all cells
   --verbose   prints the logs of the cores and the Worker
+  --trace     prints what each request did, where and for how long, as a tree
 
 PERIGEE_PORT is the port of the edge, 8787 where it is not set. All other ports are chosen by the system.`
 
@@ -28,7 +30,12 @@ const fail = (message: string): never => {
 const parse = () => {
   try {
     const { cells = defaultCells, ...flags } = parseArgs({
-      options: { cells: { type: 'string' }, fresh: { type: 'boolean' }, verbose: { type: 'boolean' } },
+      options: {
+        cells: { type: 'string' },
+        fresh: { type: 'boolean' },
+        verbose: { type: 'boolean' },
+        trace: { type: 'boolean' },
+      },
     }).values
     return { ...flags, cells: parseLocalCells(cells) }
   } catch (error) {
@@ -41,7 +48,7 @@ const isOurs = (name: string): boolean => name === 'edge' || name.startsWith('co
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-const { cells, fresh, verbose } = parse()
+const { cells, fresh, verbose, trace } = parse()
 const port = Number(process.env.PERIGEE_PORT || defaultPort)
 if (!Number.isInteger(port) || port < 1 || port > 65_535)
   fail(`PERIGEE_PORT is not a port: ${process.env.PERIGEE_PORT}`)
@@ -81,14 +88,18 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 
 try {
   if (fresh) emptyLocalFolder(cells.map(({ cell }) => cell))
-  const { keys, state } = await startStack(services, cells, port)
+  const traces = trace ? await startTraces((line) => console.log(line)) : undefined
+  const { keys, state } = await startStack(services, cells, { edgePort: port, collector: traces?.collector })
   if (!stopping) {
     writeDevState(state)
     printServices(services.list())
     printCells(cells)
     printExamples(state.edgeUrl, keys)
     console.log(`Perigee is on ${state.edgeUrl}. Ctrl-C stops it.`)
-    if (verbose) for (const { name, child } of services.list()) if (isOurs(name)) follow(name, child.logFile)
+    for (const { name, child } of services.list()) {
+      if (verbose && isOurs(name)) follow(child.logFile, (line) => console.log(`${name} | ${line}`))
+      if (traces && name === 'edge') follow(child.logFile, traces.takeEdgeLine)
+    }
   }
   const loss = await services.lost
   if (!stopping) console.error(loss)

@@ -34,6 +34,7 @@ export const startEdgeProcess = async (
       UPSTASH_URL: around.upstashUrl,
       UPSTASH_TOKEN: around.secrets.upstashToken,
       EDGE_KEYS: around.secrets.edgeKeys,
+      ...(around.collector ? { TRACE_SHARE: '1' } : {}),
     },
   }
   const name = 'edge'

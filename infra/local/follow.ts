@@ -4,8 +4,8 @@ const pollMs = 200
 /** What is read of a log at a time; a burst takes several turns. */
 const chunkBytes = 64 * 1024
 
-/** Prints a log and what is appended to it, each line headed by `name`. Does not keep the process alive. */
-export const follow = (name: string, logFile: string): void => {
+/** Hands on the lines of a log, and those that are appended to it. Does not keep the process alive. */
+export const follow = (logFile: string, take: (line: string) => void): void => {
   const buffer = Buffer.alloc(chunkBytes)
   let offset = 0
   let partial = ''
@@ -15,7 +15,7 @@ export const follow = (name: string, logFile: string): void => {
       offset += bytes
       const lines = (partial + buffer.toString('utf8', 0, bytes)).split('\n')
       partial = lines.pop() ?? ''
-      for (const line of lines) console.log(`${name} | ${line}`)
+      for (const line of lines) take(line)
       bytes = readSync(log, buffer, 0, chunkBytes, offset)
     }
     closeSync(log)

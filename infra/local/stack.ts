@@ -1,5 +1,6 @@
 import { type CellData, coreCommands, startCellData, startCore } from './cell.ts'
 import { type InCells, inCells, type LocalCell } from './cells.ts'
+import type { Collector } from './collector.ts'
 import { startEdgeProcess } from './edge-process.ts'
 import { forgetLocalKeys, type LocalKeys, localKeys } from './keys.ts'
 import type { DevState } from './local-folder.ts'
@@ -23,10 +24,15 @@ const currencies = [
 
 /**
  * Starts everything, in the order in which one thing needs another; cells beside each other.
+ * @param collector gets every span of every request; absent: telemetry is as the environment has it
  * @param services takes what is started, also when a later step fails
  * @throws Error that says which step failed, with the end of its log
  */
-export const startStack = async (services: Services, cells: InCells<LocalCell>, edgePort: number): Promise<Stack> => {
+export const startStack = async (
+  services: Services,
+  cells: InCells<LocalCell>,
+  { edgePort, collector }: { readonly edgePort: number; readonly collector: Collector | undefined },
+): Promise<Stack> => {
   const secrets = localSecrets()
   const data = await inCells(cells, (cell) => startCellData(services, cell))
   const pubSubHost = await startPubSub(services)
@@ -35,7 +41,7 @@ export const startStack = async (services: Services, cells: InCells<LocalCell>, 
   const keys = await step('Keys and currencies', () => prepare(data, secrets))
 
   const edgeUrl = `http://127.0.0.1:${edgePort}`
-  const around = { secrets, edgeUrl, upstashUrl, pubSubHost }
+  const around = { secrets, edgeUrl, upstashUrl, pubSubHost, collector }
   // All cores are told of all addresses, so these are chosen before the first starts.
   const placed = await inCells(data, async (own) => ({ ...own, coreUrl: `http://127.0.0.1:${await freePort()}` }))
   await inCells(placed, (own) => startCore(services, own, { cells: placed, around }))

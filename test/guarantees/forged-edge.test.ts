@@ -10,6 +10,7 @@ import { createDirectBus } from '#infra/direct-bus.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { createLog } from '#infra/log.ts'
 import { createAbsentRedis } from '#infra/no-redis.ts'
+import { silentTelemetry } from '#infra/telemetry.ts'
 import { createUpstash } from '#infra/upstash.ts'
 import { contentsOf } from '#test/contents.ts'
 import type { CoreCall } from '#test/core-call.ts'
@@ -264,6 +265,7 @@ const startCore = async (edgeKeys: string): Promise<string> => {
     idTokens: new Map(),
     derive: argon2id,
     log,
+    telemetry: silentTelemetry,
     clock,
   }
   const server = serve({ fetch: createPlatform(config, adapters).app.fetch, port, hostname: '127.0.0.1' })

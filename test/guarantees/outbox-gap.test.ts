@@ -100,6 +100,7 @@ const recordingBus = (
   subscribe: async () => {},
   unsubscribe: async () => {},
   bury: async () => {},
+  ping: async () => {},
   close: async () => {},
 })
 

@@ -104,6 +104,8 @@ describe.each(cases)('$name', ({ open, keepsMessages, triesInOutage }) => {
     }
   })
 
+  test('a bus that is there answers', () => bus.ping())
+
   test('messages of one key are delivered in the order in which they were published', async () => {
     const messages = Array.from({ length: 50 }, (_, at) => ({ ...messageOf({ at: String(at) }), orderingKey: prefix }))
     const order: number[] = []
@@ -261,3 +263,15 @@ test.skipIf(!emulatorHost)(
     await Promise.all(buses.map((bus) => bus.close()))
   },
 )
+
+test('Pub/Sub that is away does not answer', async () => {
+  const bus = createPubSub({
+    projectId: 'perigee-test',
+    topics: topicsOf({ PUBSUB_PREFIX: 'away' }),
+    emulatorHost: '127.0.0.1:9',
+    onError: () => {},
+    onRefused: () => {},
+  })
+  await expect(bus.ping()).rejects.toThrow()
+  await bus.close()
+})

@@ -1,0 +1,84 @@
+import type { Attributes, Telemetry } from '#infra/telemetry.ts'
+import { metrics } from './metrics.ts'
+
+/** A request under way, as it is seen. */
+export type WatchedRequest = {
+  /** What whoever works for this request carries on: the span's, where it is recorded. */
+  readonly traceparent: string
+  /** Its end. @param code of the fault, where it ended with one */
+  end(outcome: { readonly status: number; readonly principal: string; readonly code: string | undefined }): void
+}
+
+/** Sees a request to a route of ours. `traceparent` is the caller's. */
+export type WatchRequests = <Result>(
+  request: { readonly method: string; readonly route: string; readonly traceparent: string },
+  answer: (watched: WatchedRequest) => Promise<Result>,
+) => Promise<Result>
+
+/** For where nobody watches. */
+const unwatchedRequests: WatchRequests = ({ traceparent }, answer) => answer({ traceparent, end: () => {} })
+
+/**
+ * A span and a measurement for each request, by route: never by its path, which holds ids, and never with what it asked. What the
+ * edge has not sampled is measured all the same.
+ */
+export const createWatchRequests = (telemetry: Telemetry): WatchRequests => {
+  if (!telemetry.enabled) return unwatchedRequests
+  const duration = telemetry.histogram(metrics.requestDuration, seconds)
+  const seriesOf = createSeries()
+  return ({ method, route, traceparent }, answer) => {
+    const startedAt = performance.now()
+    const series = seriesOf(methods.has(method) ? method : '_OTHER', route)
+    const span = telemetry.startSpan(series.name, {
+      kind: 'server',
+      parent: traceparent,
+      attributes: series.attributes,
+    })
+    const end: WatchedRequest['end'] = ({ status, principal, code }) => {
+      const failed = code ?? (status >= 400 ? String(status) : undefined)
+      duration((performance.now() - startedAt) / 1_000, series.ended(status, failed))
+      if (!span) return
+      span.set({ ...endedAttributes(status, failed), 'perigee.principal': principal })
+      // A refusal is an answer: only what is ours to mend is a failure.
+      span.end(status >= 500 ? failed : undefined)
+    }
+    const watched = { traceparent: span?.traceparent ?? traceparent, end }
+    return span ? telemetry.within(span, () => answer(watched)) : answer(watched)
+  }
+}
+
+type Series = {
+  readonly name: string
+  readonly attributes: Attributes
+  readonly ended: (status: number, failed: string | undefined) => Attributes
+}
+
+/** What is said of requests of one method to one route, made once: there are no more of them than routes, statuses and codes. */
+const createSeries = () => {
+  const known = new Map<string, Series>()
+  return (method: string, route: string): Series => {
+    const name = `${method} ${route}`
+    const found = known.get(name)
+    if (found) return found
+    const attributes = { 'http.request.method': method, 'http.route': route, 'url.scheme': 'http' }
+    const byEnd = new Map<string, Attributes>()
+    const ended = (status: number, failed: string | undefined): Attributes => {
+      const key = failed === undefined ? String(status) : `${status} ${failed}`
+      const made = byEnd.get(key) ?? { ...attributes, ...endedAttributes(status, failed) }
+      byEnd.set(key, made)
+      return made
+    }
+    const series = { name, attributes, ended }
+    known.set(name, series)
+    return series
+  }
+}
+
+const endedAttributes = (status: number, failed: string | undefined): Attributes => ({
+  'http.response.status_code': status,
+  ...(failed === undefined ? {} : { 'error.type': failed }),
+})
+
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+/** Those of the semantic conventions, and two below: a cached read takes a millisecond. */
+const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
