@@ -36,17 +36,24 @@ export type AdmissionOptions = {
 
 /** A class is let in while fewer than this share of the limit are under way in all. */
 const ceilings: Record<LoadClass, number> = { 'sign-in': 1, write: 0.9, read: 0.75, batch: 0.5 }
-/** Above its ceiling a class still has this share of the limit, so that what is more important does not stop it for good. */
-const shares: Record<LoadClass, number> = { 'sign-in': 1, write: 0.4, read: 0.2, batch: 0 }
-/** What nobody but the first class is let into. */
+/**
+ * This share of the limit is a class's own: what becomes free goes first to whoever waits below theirs, so that a flood of what is
+ * more important does not stop the others for good. Nothing is kept free for it.
+ */
+const shares: Record<LoadClass, number> = { 'sign-in': 0.3, write: 0.3, read: 0.15, batch: 0 }
+/** This share of the limit is kept free for the first class, as far as it does not use it. */
 const reserve = 0.1
 
 /** A burst passes sooner than this, also one that meets a core which has just begun; nobody thinks a half second a failure. */
 const waitMs = 500
-/** Once a class has waited in vain it is no burst: who waits on then only adds to the delay of those who are let in. */
+/** In a crowd that stays: who waits on then only adds to the delay of those who are let in. */
 const crowdedWaitMs: Record<LoadClass, number> = { 'sign-in': 100, write: 25, read: 5, batch: 0 }
-/** It is no crowd any more when nobody has waited in vain for this long. */
+/** A class is a crowd until nobody of it has waited in vain for this long, */
 const crowdMs = 500
+/** and when nobody of it got in soon for this long, though some did get in: that is no burst, but a line that stands. */
+const standingMs = 100
+/** What soon is: sooner than anybody notices. */
+const soonMs = 10
 /** In all classes together; more are refused at once. */
 const waitingMax = 1_000
 
@@ -56,10 +63,18 @@ const retryAfterSpreadMs = 3_000
 
 const tellMs = 1_000
 
-/** Who waits, in the order in which they came, and when one of them last waited in vain. */
-type Line = { readonly waiting: Set<Waiting>; refusedAt: number }
+/** Who waits, in the order in which they came; when one of them last waited in vain, and when one last got in soon. */
+type Line = { readonly waiting: Set<Waiting>; refusedAt: number; soonAt: number }
 
-type Waiting = { readonly kind: string; readonly letIn: (leave: Leave) => void; readonly timer: NodeJS.Timeout }
+/** Of a limit of one nothing can be kept. */
+const reserveOf = (most: number): number => Math.min(Math.ceil(most * reserve), most - 1)
+
+type Waiting = {
+  readonly kind: string
+  readonly since: number
+  readonly letIn: (leave: Leave) => void
+  readonly timer: NodeJS.Timeout
+}
 
 const counts = (): Record<LoadClass, number> => ({ 'sign-in': 0, write: 0, read: 0, batch: 0 })
 
@@ -73,7 +88,7 @@ export const createAdmission = ({ limit, onRefused, clock, random }: AdmissionOp
   const inFlight = counts()
   const admitted = counts()
   const refused = counts()
-  const newLine = (): Line => ({ waiting: new Set(), refusedAt: Number.NEGATIVE_INFINITY })
+  const newLine = (): Line => ({ waiting: new Set(), refusedAt: Number.NEGATIVE_INFINITY, soonAt: clock() })
   const lines: Record<LoadClass, Line> = {
     'sign-in': newLine(),
     write: newLine(),
@@ -85,11 +100,12 @@ export const createAdmission = ({ limit, onRefused, clock, random }: AdmissionOp
   let untold = counts()
   let toldAt = Number.NEGATIVE_INFINITY
 
+  const isBelowShare = (loadClass: LoadClass): boolean => inFlight[loadClass] < limit.current() * shares[loadClass]
+
   const hasRoom = (loadClass: LoadClass): boolean => {
     const most = limit.current()
-    if (loadClass === 'sign-in') return underWay < most
-    if (underWay >= most - Math.ceil(most * reserve)) return false
-    return underWay < most * ceilings[loadClass] || inFlight[loadClass] < most * shares[loadClass]
+    const kept = loadClass === 'sign-in' ? 0 : Math.max(0, reserveOf(most) - inFlight['sign-in'])
+    return underWay < most - kept && (isBelowShare(loadClass) || underWay < most * ceilings[loadClass])
   }
 
   const begin = (loadClass: LoadClass, kind: string): Leave => {
@@ -107,12 +123,18 @@ export const createAdmission = ({ limit, onRefused, clock, random }: AdmissionOp
   }
 
   const letIn = () => {
-    for (const loadClass of loadClasses) {
-      for (const next of lines[loadClass].waiting) {
-        if (!hasRoom(loadClass)) break
-        remove(lines[loadClass], next)
-        next.letIn(begin(loadClass, next.kind))
-      }
+    if (waiting === 0) return
+    for (const loadClass of loadClasses) letInWhile(loadClass, () => isBelowShare(loadClass) && hasRoom(loadClass))
+    for (const loadClass of loadClasses) letInWhile(loadClass, () => hasRoom(loadClass))
+  }
+
+  const letInWhile = (loadClass: LoadClass, may: () => boolean) => {
+    const line = lines[loadClass]
+    for (const next of line.waiting) {
+      if (!may()) return
+      remove(line, next)
+      if (clock() - next.since <= soonMs) line.soonAt = clock()
+      next.letIn(begin(loadClass, next.kind))
     }
   }
 
@@ -139,7 +161,9 @@ export const createAdmission = ({ limit, onRefused, clock, random }: AdmissionOp
       if (hasRoom(loadClass)) return begin(loadClass, kind)
       if (waiting >= waitingMax) throw refuse(loadClass)
       const line = lines[loadClass]
-      const isCrowded = clock() - line.refusedAt < crowdMs
+      const now = clock()
+      if (line.waiting.size === 0) line.soonAt = now
+      const isCrowded = now - line.refusedAt < crowdMs || now - line.soonAt > standingMs
       waiting++
       return new Promise<Leave>((resolve, reject) => {
         const giveUp = () => {
@@ -149,6 +173,7 @@ export const createAdmission = ({ limit, onRefused, clock, random }: AdmissionOp
         }
         const one: Waiting = {
           kind,
+          since: now,
           letIn: resolve,
           timer: setTimeout(giveUp, isCrowded ? crowdedWaitMs[loadClass] : waitMs),
         }

@@ -77,9 +77,8 @@ export const createApp = (given: AppOptions): Hono => {
     )
   const { push } = options
   if (push)
-    app.post(pushPath, (c) =>
-      served(c, options, { path: pushPath, loadClass: 'batch' }, (trail) => replyPush(c, push, trail)),
-    )
+    // Not by load: Pub/Sub counts a refusal as an attempt. They have a bound of their own.
+    app.post(pushPath, (c) => logged(c, options, pushPath, (trail) => replyPush(c, push, trail)))
   const handlers = options.handlers.toSorted((a, b) => bySpecificity(a.route, b.route))
   for (const handler of handlers) {
     const { method, path } = handler.route

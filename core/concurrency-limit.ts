@@ -36,8 +36,9 @@ const normalFalls = 0.3
 /**
  * Gradient2: the limit grows by its root while latency is normal, and shrinks by as much as latency is above that.
  *
- * Two things differ from the published algorithm. What is normal is known by kind of request, and the sums of a window are
- * compared: more of what is dear looks like no slowness. And it does not rise by what is seen while the limit is in use, for that
+ * Two things differ from the published algorithm. What is normal is known by kind of request, and so is slowness; that of the
+ * request in the middle counts: more of what is dear is no slowness, nor is a kind that waits for something of its own, as
+ * passwords do for a thread and sign-ups for another cell. And what is normal does not rise by what is seen while the limit is in use, for that
  * contains our own queue: the original learns an overload that lasts as its normal state, and lets more in, again and again. At
  * its lowest the limit leaves no queue, so what is seen there is believed.
  *
@@ -48,14 +49,18 @@ export const createConcurrencyLimit = ({ initial, min, max, clock }: Concurrency
   let limit = initial
   let window = openWindow(clock())
 
+  /** By how many times what is normal the requests of the window took longer: half of them are of a kind that took no longer. */
   const slowness = (): number => {
-    let seen = 0
-    let expected = 0
-    for (const [kind, { sumMs, count }] of window.kinds) {
-      seen += sumMs
-      expected += count * (normal.get(kind) ?? sumMs / count)
+    const kinds = [...window.kinds].map(([kind, { sumMs, count }]) => {
+      const seen = sumMs / count
+      return { count, times: seen / (normal.get(kind) ?? seen) }
+    })
+    let passed = 0
+    for (const { count, times } of kinds.sort((a, b) => a.times - b.times)) {
+      passed += count
+      if (2 * passed >= window.answers) return times
     }
-    return expected === 0 ? 1 : seen / expected
+    return 1
   }
 
   const learn = (isQueueless: boolean) => {

@@ -99,7 +99,9 @@ const coreShape = {
     .min(1)
     .max(10_000)
     .optional()
-    .describe('requests under way that are let in however slow they are; half of DATABASE_POOL where it is absent'),
+    .describe(
+      'requests under way that are let in however slow they are; half of DATABASE_POOL, or 4 if that is more, where it is absent',
+    ),
   CONCURRENCY_MAX: z.coerce
     .number()
     .int()

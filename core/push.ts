@@ -6,6 +6,8 @@ import type { PushVerifier } from '#infra/push-identity.ts'
 
 /** Pub/Sub takes messages of ten million bytes, and a published document may be almost as large; base64 adds a third. */
 export const pushBytesMax = 16 * 1_024 * 1_024
+/** Messages in hand at once, as many as a consumer that pulls holds; each may wait for what its consumer works on. */
+const pushesMax = 500
 /** How long a push waits for what its consumer works on; then Pub/Sub sends it again, more slowly each time. */
 const holdMaxMs = 5_000
 
@@ -31,7 +33,8 @@ export type PushReceiver = (request: {
  * Takes one message that Pub/Sub pushed. Resolves when it is done with, so that Pub/Sub may forget it.
  *
  * The receiver throws Fault `unauthenticated` for anybody but Pub/Sub's own account, `malformed_json` or `invalid_request` for what
- * is no envelope, `not_found` for a subscription that is not ours, `unavailable` when the message has to come again.
+ * is no envelope, `not_found` for a subscription that is not ours, `unavailable` when the message has to come again, `overloaded` when
+ * too many are in hand.
  */
 export const createPushReceiver = (options: {
   readonly verify: PushVerifier
@@ -41,7 +44,7 @@ export const createPushReceiver = (options: {
   readonly signal: AbortSignal
 }): PushReceiver => {
   const { verify, subscribers, bus, onRefused, signal } = options
-  return async ({ authorization, readBody }) => {
+  const receive: PushReceiver = async ({ authorization, readBody }) => {
     const token = /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1]
     if (!token || !(await verify(token).catch(unavailable))) throw new Fault('unauthenticated')
     const { message, subscription, deliveryAttempt } = parseEnvelope(await readBody(pushBytesMax))
@@ -56,6 +59,16 @@ export const createPushReceiver = (options: {
       onRefused,
     })
     if (!done) throw new Fault('unavailable', { detail: 'the message has to come again' })
+  }
+  let inHand = 0
+  return async (request) => {
+    if (inHand >= pushesMax) throw new Fault('overloaded')
+    inHand++
+    try {
+      await receive(request)
+    } finally {
+      inHand--
+    }
   }
 }
 

@@ -60,20 +60,24 @@ test('writes that fill their room leave reads a part of it', async () => {
 })
 
 test('a burst waits for half a second, and the more important goes first', async () => {
-  const admission = admissionOf(fixed(4))
-  const [leave] = await fillUp(admission, 'sign-in')
+  const admission = admissionOf(fixed(20))
+  const leaves = await fillUp(admission, 'write')
+  // Its last one waits before ours.
+  await fillUp(admission, 'sign-in')
+  leaves.pop()?.(true)
   const order: string[] = []
-  for (const loadClass of ['write', 'sign-in'] as const)
+  for (const loadClass of ['read', 'sign-in'] as const)
     void admission
       .enter(loadClass, loadClass)
       .then(() => order.push(loadClass))
       .catch(() => order.push('refused'))
   await vi.advanceTimersByTimeAsync(450)
-  leave?.(true)
+  leaves.pop()?.(true)
   await vi.advanceTimersByTimeAsync(0)
-  expect(admission.snapshot()).toMatchObject({ waiting: 2, refused: { 'sign-in': 0, write: 0 } })
+  expect(order).toEqual(['sign-in'])
+  expect(admission.snapshot().refused).toMatchObject({ read: 0, 'sign-in': 0 })
   await vi.advanceTimersByTimeAsync(51)
-  expect(order).toEqual(['refused', 'refused'])
+  expect(order).toEqual(['sign-in', 'refused'])
 })
 
 test('in a crowd that stays nobody waits long for nothing', async () => {
@@ -107,6 +111,28 @@ test('a refusal says when to come back, not the same to all; refusals are told b
   expect(told).toHaveLength(2)
   expect(told[1]).toMatchObject({ write: 1_501 })
   expect(admission.snapshot().refused.write).toBe(1_502)
+})
+
+for (const [flood, others] of [
+  ['sign-in', ['write', 'read']],
+  ['write', ['sign-in', 'read']],
+  ['read', ['sign-in', 'write']],
+] as const)
+  test(`a flood of ${flood}s stops neither ${others.join('s nor ')}s`, async () => {
+    const served = { servers: 16, serviceMs: 10 }
+    const capacity = (served.servers * 1_000) / served.serviceMs
+    const rates = { 'sign-in': 0, write: 0, read: 0, batch: 0, [flood]: 3 * capacity }
+    for (const other of others) rates[other] = 0.08 * capacity
+    const random = createRandom(5)
+    const limit = createConcurrencyLimit({ initial: 16, min: 16, max: 16, clock })
+    const admission = createAdmission({ limit, onRefused: () => {}, clock, random })
+    const outcome = await runServed(admission, served, { rates, seconds: 10, random, settleMs: 1_000 })
+    for (const other of others) expect(outcome[other].served / outcome[other].offered, other).toBeGreaterThan(0.95)
+  })
+
+test('a limit of one lets every class in', async () => {
+  for (const loadClass of ['sign-in', 'write', 'read'] as const)
+    expect(await fillUp(admissionOf(fixed(1)), loadClass)).toHaveLength(1)
 })
 
 const gradientOf = (options: { initial: number; min: number }) =>
@@ -161,6 +187,20 @@ test('more of what is dear is not taken for slowness', () => {
   const before = limit.current()
   note(limit, 'password', 60, before)
   expect(limit.current()).toBeGreaterThan(before)
+})
+
+test('a kind that waits for something of its own makes no room scarce for the others', () => {
+  const limit = gradientOf({ initial: 20, min: 4 })
+  const mix = (passwordMs: number) => {
+    for (let answer = 0; answer < 100; answer++) {
+      vi.advanceTimersByTime(10)
+      limit.note({ kind: answer % 4 === 0 ? 'password' : 'read', durationMs: answer % 4 === 0 ? passwordMs : 2 }, 18)
+    }
+  }
+  for (let round = 0; round < 10; round++) mix(60)
+  const before = limit.current()
+  for (let round = 0; round < 10; round++) mix(1_500)
+  expect(limit.current()).toBeGreaterThanOrEqual(before)
 })
 
 test('a database that has become slower for good is what is normal, once no queue of ours can be the reason', async () => {

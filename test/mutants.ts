@@ -2348,10 +2348,26 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'admission-ceilings',
     file: 'core/admission.ts',
-    find: 'return underWay < most * ceilings[loadClass] || inFlight[loadClass] < most * shares[loadClass]',
-    replace: 'return true',
+    find: '(isBelowShare(loadClass) || underWay < most * ceilings[loadClass])',
+    replace: 'true',
     test: admission,
     testName: 'what can wait is refused first',
+  },
+  {
+    name: 'admission-shares',
+    file: 'core/admission.ts',
+    find: '    for (const loadClass of loadClasses) letInWhile(loadClass, () => isBelowShare(loadClass) && hasRoom(loadClass))\n',
+    replace: '',
+    test: admission,
+    testName: 'a flood of sign-ins stops neither',
+  },
+  {
+    name: 'limit-slowness-of-all',
+    file: 'core/concurrency-limit.ts',
+    find: 'if (2 * passed >= window.answers) return times',
+    replace: 'if (passed >= window.answers) return times',
+    test: admission,
+    testName: 'a kind that waits for something of its own',
   },
   {
     name: 'admission-crowd',
