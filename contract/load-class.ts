@@ -5,6 +5,11 @@ export const loadClasses = ['sign-in', 'write', 'read', 'batch'] as const
 
 export type LoadClass = (typeof loadClasses)[number]
 
+/** `overloaded` says when to come back: a second, in which a burst passes, and up to three more. */
+export const overloadedRetryMinMs = 1_000
+/** What is drawn for each refusal, so that those who were refused together do not come back together. */
+export const overloadedRetrySpreadMs = 3_000
+
 /**
  * The class of a route. A player who cannot sign in has nothing, one whose read is refused has what they saw before; what can wait
  * waits. Whoever runs the game counts to the first class: who is to end an overload has to be let in.

@@ -1,4 +1,4 @@
-import { type LoadClass, loadClasses } from '#contract/load-class.ts'
+import { type LoadClass, loadClasses, overloadedRetryMinMs, overloadedRetrySpreadMs } from '#contract/load-class.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Answered, ConcurrencyLimit } from './concurrency-limit.ts'
 
@@ -56,10 +56,6 @@ const standingMs = 100
 const soonMs = 10
 /** In all classes together; more are refused at once. */
 const waitingMax = 1_000
-
-/** Spread, so that those who were refused together do not come back together. */
-const retryAfterMinMs = 1_000
-const retryAfterSpreadMs = 3_000
 
 const tellMs = 1_000
 
@@ -153,7 +149,7 @@ export const createAdmission = ({ limit, onRefused, clock, random }: AdmissionOp
       untold = counts()
       toldAt = now
     }
-    return new Fault('overloaded', { retryAfterMs: retryAfterMinMs + random() * retryAfterSpreadMs })
+    return new Fault('overloaded', { retryAfterMs: overloadedRetryMinMs + random() * overloadedRetrySpreadMs })
   }
 
   return {

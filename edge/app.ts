@@ -30,6 +30,7 @@ import { createRequireUnrevoked } from './revocation.ts'
 import { createSampling } from './sampling.ts'
 import { createVerifySession } from './session.ts'
 import { type Asked, type AskedRoute, createTable } from './table.ts'
+import { createTally } from './tally.ts'
 
 export type EdgeOptions = {
   readonly routes: RouteTable
@@ -52,7 +53,7 @@ export const createEdge = (options: EdgeOptions): Edge => {
   const find = createTable(routes)
   const logRequest = createRequestLog(log, Date.now)
   const sample = createSampling({ share: environment.traceShare, clock: Date.now, random: Math.random })
-  const limits = createLimits(environment.limits)
+  const limits = createLimits(environment.limits, createTally(log, 'perigee.edge.limited', Date.now))
   const hmac = createHmac(environment.edgeKeys)
   const cells = createCells(environment.cells, environment.controlCell)
   const askCore = createAskCore({ cells, hmac, log })
@@ -114,8 +115,8 @@ export const createEdge = (options: EdgeOptions): Edge => {
       return await (asked.kind === 'route' ? answerRoute(exchange, asked) : answerOther(callers, exchange, asked))
     } catch (error) {
       const { requestId } = exchange
-      // Refusals have to be cheap, and whoever refuses counts them.
-      if (!(error instanceof Fault) || (error.status >= 500 && error.code !== 'overloaded'))
+      exchange.refused = isRefusal(error)
+      if (!exchange.refused && (!(error instanceof Fault) || error.status >= 500))
         log.error('a request failed', error, { requestId, route: nameOf(asked) })
       return faultAnswer(error, exchange, asked)
     }
@@ -138,6 +139,10 @@ export const createEdge = (options: EdgeOptions): Edge => {
     },
   }
 }
+
+/** Whether a request was turned away for how many there are. Whoever refuses counts it, and it has to be cheap. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof Fault && (error.code === 'overloaded' || error.code === 'too_many_requests')
 
 /** What a request asked for, as the log calls it. */
 const nameOf = (asked: Asked): string => {

@@ -8,7 +8,7 @@ import type { CoreAnswer, CoreRequest } from './core-call.ts'
 import type { Exchange } from './exchange.ts'
 import { createGuard, createGuardCounts, type Guard } from './guard.ts'
 import type { Hmac } from './hmac.ts'
-import { createRetrying, Lost } from './retry.ts'
+import { createRetrying, isUnanswered, Lost } from './retry.ts'
 import { createTally } from './tally.ts'
 
 /**
@@ -55,9 +55,6 @@ export const createAskCore = (options: { readonly cells: Cells; readonly hmac: H
 }
 
 const isOverloaded = ({ code }: CoreAnswer) => code === 'overloaded'
-
-/** A core that does not take us for its edge is there; a time that was up before anything was sent says nothing of it. */
-const isUnanswered = (error: unknown) => error instanceof Lost || !(error instanceof Fault)
 
 const send = async (
   { cells, hmac }: { readonly cells: Cells; readonly hmac: Hmac },

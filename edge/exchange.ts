@@ -30,6 +30,8 @@ export type Exchange = {
   cacheStatus: string | undefined
   /** Whether the isolate answered from what it holds. */
   fromMemory: boolean
+  /** Whether it was turned away before it was worked on, for how many there are. */
+  refused: boolean
   /** Which tier of the cache answered, once one did. */
   tier: string | undefined
   /** How long the cache's tiers took, where any was asked; the value of `Server-Timing`. */
@@ -72,6 +74,7 @@ export const createExchange = (request: Request, defer: Exchange['defer'], sampl
     cell: undefined,
     cacheStatus: undefined,
     fromMemory: false,
+    refused: false,
     tier: undefined,
     serverTiming: undefined,
   }

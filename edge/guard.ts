@@ -1,4 +1,4 @@
-import type { LoadClass } from '#contract/load-class.ts'
+import { type LoadClass, overloadedRetryMinMs, overloadedRetrySpreadMs } from '#contract/load-class.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Log } from '#infra/log.ts'
 import { createBreaker, Skipped } from './breaker.ts'
@@ -49,9 +49,6 @@ export const createGuardCounts = (log: Log, clock: () => number): GuardCounts =>
 
 /** A cell that had less time than this to answer has not failed: the caller took the rest, perhaps on purpose. */
 const fairMs = 1_000
-/** As a core that refuses says it: spread, so that who was kept back together does not come back together. */
-const retryAfterMinMs = 1_000
-const retryAfterSpreadMs = 3_000
 
 export const createGuard = <Answer>(options: GuardOptions<Answer>): Guard<Answer> => {
   const { cell, counts, clock, random, isOverloaded, isUnanswered } = options
@@ -59,7 +56,7 @@ export const createGuard = <Answer>(options: GuardOptions<Answer>): Guard<Answer
   const throttle = createThrottle(clock, random)
   const room = createRoom(clock)
   const overloaded = (cause?: unknown) =>
-    new Fault('overloaded', { retryAfterMs: retryAfterMinMs + random() * retryAfterSpreadMs, cause })
+    new Fault('overloaded', { retryAfterMs: overloadedRetryMinMs + random() * overloadedRetrySpreadMs, cause })
 
   return {
     retryBudget: createRetryBudget(),
@@ -74,7 +71,8 @@ export const createGuard = <Answer>(options: GuardOptions<Answer>): Guard<Answer
         throw overloaded()
       }
       const isUrgent = loadClass === undefined || loadClass === 'sign-in'
-      const isFailure = (error: unknown) => isFair && isUnanswered(error)
+      // What never left the edge is no silence of the cell: it may be slow, and is there.
+      const isFailure = (error: unknown) => isFair && !(error instanceof NoRoom) && isUnanswered(error)
       try {
         const answer = await breaker.run(() => room.run({ isUrgent, endsAt: deadlineAt }, send), isFailure)
         // What failed while the cell was away says nothing of how much it takes.

@@ -1,6 +1,7 @@
 import { networkOf } from '#contract/network.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Exchange } from './exchange.ts'
+import type { Tally } from './tally.ts'
 
 /** Cloudflare counts in windows of ten seconds (`period` in wrangler.toml), so that is the longest that a wait can be. */
 const retryAfterMs = 10_000
@@ -27,18 +28,27 @@ export type Limits = {
 /** What Cloudflare's binding for rate limits does. */
 type Counter = { limit(options: { readonly key: string }): Promise<{ readonly success: boolean }> }
 
-export const createLimits = (limiters: Readonly<Record<'public' | 'caller' | 'server', Counter>>): Limits => {
+type Limiters = Readonly<Record<'public' | 'caller' | 'server', Counter>>
+
+/** @param count counts what is refused, by the name of the limit */
+export const createLimits = (limiters: Limiters, count: Tally): Limits => {
   const proven = new Set<string>()
+  const take = async (name: keyof Limiters, key: string) => {
+    const { success } = await limiters[name].limit({ key })
+    if (success) return
+    count(name)
+    throw new Fault('too_many_requests', { retryAfterMs })
+  }
   return {
     caller: async (exchange) => {
       const { principal } = exchange
-      if (principal.kind === 'player') return take(limiters.caller, principal.playerId)
-      if (!isBackend(exchange)) return take(limiters.public, networkOfCaller(exchange))
+      if (principal.kind === 'player') return take('caller', principal.playerId)
+      if (!isBackend(exchange)) return take('public', networkOfCaller(exchange))
       const key = keyOf(exchange)
-      if (!proven.has(key)) await take(limiters.public, networkOfCaller(exchange))
-      await take(limiters.server, key)
+      if (!proven.has(key)) await take('public', networkOfCaller(exchange))
+      await take('server', key)
     },
-    address: (exchange) => take(limiters.public, networkOfCaller(exchange)),
+    address: (exchange) => take('public', networkOfCaller(exchange)),
     proven: (exchange) => {
       if (!isBackend(exchange)) return
       if (proven.size >= provenMax) proven.clear()
@@ -53,8 +63,3 @@ const keyOf = ({ headers }: Exchange) => headers.get('authorization') ?? ''
 
 /** By the network: a customer of IPv6 has more addresses than there are requests. */
 const networkOfCaller = ({ headers }: Exchange) => networkOf(headers.get('cf-connecting-ip') ?? 'unknown')
-
-const take = async (limiter: Counter, key: string) => {
-  const { success } = await limiter.limit({ key })
-  if (!success) throw new Fault('too_many_requests', { retryAfterMs })
-}

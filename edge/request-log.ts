@@ -9,8 +9,8 @@ export type Outcome = { readonly route: string; readonly status: number }
  * The one line that a request leaves: who, what, how it went; never a token, a key or a body. With `span` and `parent` it is also the
  * edge's span of the request's trace, as long as `durationMs` and over at `time`.
  *
- * An answer from the isolate's memory is so cheap that a line would cost as much again: such are counted by route, as those of
- * all tiers are. Whoever sends `traceparent` or `X-Request-Id` finds their own line all the same, and what is sampled has one.
+ * An answer from the isolate's memory, and a refusal because there are too many, are so cheap that a line would cost as much again:
+ * the one is counted by route, as answers of all tiers are, the other by whoever refuses. Whoever sends `traceparent` or `X-Request-Id` finds their own line all the same, and what is sampled has one.
  */
 export const createRequestLog = (log: Log, clock: () => number): ((exchange: Exchange, outcome: Outcome) => void) => {
   const tallies = new Map<string, Tally>()
@@ -23,7 +23,7 @@ export const createRequestLog = (log: Log, clock: () => number): ((exchange: Exc
     const tier = exchange.fromMemory ? 'memory' : exchange.tier
     if (tier !== undefined) tallyOf(tier)(route)
     const { trace } = exchange
-    if (exchange.fromMemory && !exchange.traced && !trace.sampled) return
+    if ((exchange.fromMemory || exchange.refused) && !exchange.traced && !trace.sampled) return
     log.info('request', {
       requestId: exchange.requestId,
       trace: trace.traceId,

@@ -1,5 +1,5 @@
 import type { Cell } from '#contract/ids.ts'
-import { Fault } from '#contract/problem.ts'
+import { Fault, retryAfterOf } from '#contract/problem.ts'
 import type { CoreAnswer, CoreRequest } from './core-call.ts'
 import type { Guard } from './guard.ts'
 import type { Tally } from './tally.ts'
@@ -10,6 +10,12 @@ export class Lost extends Fault<'unavailable'> {
     super('unavailable', { detail: 'the core does not answer', cause })
   }
 }
+
+/**
+ * Whether a rejection says that a core did not answer. One that does not take us for its edge is there; a time that was up before
+ * anything was sent says nothing of it.
+ */
+export const isUnanswered = (error: unknown): boolean => error instanceof Lost || !(error instanceof Fault)
 
 /** Sends a request once. @throws Lost, or any other Fault, which is final */
 export type Attempt = (request: CoreRequest) => Promise<CoreAnswer>
@@ -33,8 +39,8 @@ const leastLeftMs = 250
  * for a lock or a database would wait again, and who calls is to hear soon that nobody can do it.
  */
 const quickMs = 200
-/** What `Retry-After` says at the least, seconds. Who asks for more has a reason. */
-const retryAfterLeast = '1'
+/** `Retry-After` of who asks for no time of their own. Who does has a reason. */
+const retryAfterLeast = retryAfterOf(new Fault('unavailable'))
 
 /**
  * The one layer that retries: once, what may be repeated, while the cell's calls have saved up for it. A request with an alternative

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { Fault } from '#contract/problem.ts'
 import { createBreaker, Skipped } from '#edge/breaker.ts'
 import { createGuard } from '#edge/guard.ts'
+import { isUnanswered, Lost } from '#edge/retry.ts'
 import { createRetryBudget } from '#edge/retry-budget.ts'
 import { createRoom, NoRoom } from '#edge/room.ts'
 import { createThrottle } from '#edge/throttle.ts'
@@ -200,7 +202,22 @@ test('failures of what began before a success open no breaker, and late ones put
   expect(tries.filter((error) => !(error instanceof Skipped))).toHaveLength(1)
 })
 
-type Told = 'done' | 'overloaded' | 'refused' | 'lost'
+/** How a call ends: answered, with no answer of the cell but one of a balancer, cut off; or while this test lasts not at all. */
+type Told = 'done' | 'overloaded' | 'refused' | 'lost' | 'cut off' | 'under way'
+
+const send = async (told: Told): Promise<Told> => {
+  if (told === 'refused') throw new Fault('unavailable')
+  if (told === 'lost') throw new Lost(new Error('a balancer answered'))
+  if (told === 'cut off') throw new TypeError('fetch failed')
+  return told === 'under way' ? new Promise(() => {}) : told
+}
+
+const nameOf = (error: unknown): string => {
+  if (error instanceof Skipped) return 'skipped'
+  if (error instanceof Lost) return 'lost'
+  if (error instanceof Fault) return error.code === 'overloaded' ? 'kept back' : 'refused'
+  return error instanceof TypeError ? 'cut off' : String(error)
+}
 
 const createScene = () => {
   const counted: Record<string, number> = {}
@@ -213,18 +230,15 @@ const createScene = () => {
     clock: now,
     random: () => 0,
     isOverloaded: (answer) => answer === 'overloaded',
-    isUnanswered: (error) => error instanceof Error && error.message === 'lost',
+    isUnanswered,
   })
   let sent = 0
   const call = async (told: Told, loadClass?: 'read' | 'sign-in', forMs = 2_000) => {
-    const send = async () => {
+    const counting = () => {
       sent++
-      if (told === 'lost' || told === 'refused') throw new Error(told)
-      return told
+      return send(told)
     }
-    return guard
-      .run({ loadClass, deadlineAt: now() + forMs }, send)
-      .catch((error: unknown) => (error instanceof Skipped ? 'skipped' : error instanceof Error ? error.message : ''))
+    return guard.run({ loadClass, deadlineAt: now() + forMs }, counting).catch(nameOf)
   }
   return { counted, guard, call, sent: () => sent }
 }
@@ -237,13 +251,27 @@ test('what the edge asks for all of its callers is sent however much the cell re
 })
 
 test('a cell that answers with failures goes on to be asked, and one that does not answer is not', async () => {
-  const { call, guard, counted } = createScene()
-  for (const _ of times(20)) expect(await call('refused', 'read')).toBe('refused')
+  for (const told of ['lost', 'cut off'] as const) {
+    const { call, guard, counted } = createScene()
+    for (const _ of times(20)) expect(await call('refused', 'read')).toBe('refused')
+    expect(guard.isSkipping()).toBe(false)
+    for (const _ of times(5)) expect(await call(told, 'read')).toBe(told)
+    expect(guard.isSkipping()).toBe(true)
+    for (const _ of times(5)) expect(await call('done', 'read')).toBe('skipped')
+    expect(counted).toEqual({ skipped: 5 })
+  }
+})
+
+test('calls for which an isolate has no room do not make a slow cell count as gone', async () => {
+  const { call, guard, counted, sent } = createScene()
+  for (const _ of times(224)) void call('under way', 'read')
+  const waiting = times(256).map(() => call('done', 'read'))
+  for (const _ of times(10)) expect(await call('done', 'read')).toBe('kept back')
+  await pass(200)
+  expect(new Set(await Promise.all(waiting))).toEqual(new Set(['kept back']))
+  expect([sent(), counted]).toEqual([224, { 'without room': 266 }])
   expect(guard.isSkipping()).toBe(false)
-  for (const _ of times(5)) expect(await call('lost', 'read')).toBe('lost')
-  expect(guard.isSkipping()).toBe(true)
-  for (const _ of times(5)) expect(await call('done', 'read')).toBe('skipped')
-  expect(counted).toEqual({ skipped: 5 })
+  expect(await call('done', 'sign-in')).toBe('done')
 })
 
 test('who leaves a cell no time to answer does not make it count as gone', async () => {

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
 import { cellSchema } from '#contract/ids.ts'
-import { Fault } from '#contract/problem.ts'
+import { Fault, retryAfterOf } from '#contract/problem.ts'
 import type { CoreAnswer, CoreRequest } from '#edge/core-call.ts'
 import { createRetrying, Lost } from '#edge/retry.ts'
 import { createRetryBudget } from '#edge/retry-budget.ts'
@@ -33,7 +33,10 @@ beforeEach(() => {
   attemptMs = 10
 })
 
-const answer = (status: number, code?: string, retryAfter = '1'): CoreAnswer => ({
+/** What a core says of when to come back, where it has no reason to say another time. */
+const soon = retryAfterOf(new Fault('unavailable')) ?? ''
+
+const answer = (status: number, code?: string, retryAfter = soon): CoreAnswer => ({
   status,
   code,
   text: code ?? 'done',

@@ -76,7 +76,7 @@ const grantsPerMonth = ({ players }: Load, { grantsPerMinute }: Values) =>
   ((players * grantsPerMinute) / 60) * secondsPerMonth
 
 /** How many different things so many reads are expected to touch. */
-export const distinctIn = (strata: readonly Stratum[], reads: number): number =>
+const distinctIn = (strata: readonly Stratum[], reads: number): number =>
   strata.reduce((sum, { things, share }) => sum + things * (1 - Math.exp((-reads * share) / things)), 0)
 
 /** What a month costs: by use at the mean of the day, by size for the busiest minute. */

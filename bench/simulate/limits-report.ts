@@ -13,10 +13,10 @@ export const limitsText = (days: readonly Day[], values: Values): string => {
 }
 
 /** A limit, the players of an evening with whom it is reached, and what is done about it then. */
-export type Reached = { readonly players: number; readonly limit: string; readonly raise: string }
+type Reached = { readonly players: number; readonly limit: string; readonly raise: string }
 
 /** @param day of the smallest deployment that was simulated */
-export const limitsOf = ({ players, loads, sizes }: Day, values: Values): readonly Reached[] => {
+const limitsOf = ({ players, loads, sizes }: Day, values: Values): readonly Reached[] => {
   const most = (of: (load: Load) => number) => Math.max(...loads.map(of))
   const peak = loads[2]
   const reach = (used: number, limit: number) => (players * limit) / used

@@ -32,12 +32,13 @@ export const networkFates = async (values: Values, seed: number): Promise<readon
 const fateOf = async (players: number, values: Values, seed: number): Promise<NetworkFate> => {
   let nowMs = Date.UTC(2026, 0, 1)
   const startMs = nowMs
-  const limits = createLimits({
+  const limiters = {
     public: createWindowCounter(values.publicLimit, () => nowMs),
     // Nobody here has a session or a server's key yet.
     caller: unlimited,
     server: unlimited,
-  })
+  }
+  const limits = createLimits(limiters, () => {})
   // As a core without Redis counts: by the same rule, for itself alone. With Redis all of a cell count as one.
   const limiter = createLimiter(createAbsentRedis())
   const random = createRandom(seedOf(seed, `network of ${players}`))

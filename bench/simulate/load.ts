@@ -66,7 +66,7 @@ export const loadOf = (
 }
 
 /** Each city asks the cells once in the life of each document. */
-export const documentsPerSecond = ({ dataCentres, cells }: Values): number => {
+const documentsPerSecond = ({ dataCentres, cells }: Values): number => {
   const perSecond = (lives: readonly number[]) => lives.reduce((sum, seconds) => sum + 1 / seconds, 0)
   return dataCentres * (cells * perSecond(documentLives.ofEachCell) + perSecond(documentLives.ofAll))
 }

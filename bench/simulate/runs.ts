@@ -44,7 +44,7 @@ const warmUpSeconds = 300
 /** For what is read often: longer than two fresh lives, and enough reads. */
 const hotSeconds = { warmUpMin: 4, measured: 5 }
 /** Minutes of the event that are told of. */
-export const eventMinutes = [1, 2, 3, 5, 10] as const
+const eventMinutes = [1, 2, 3, 5, 10] as const
 /** Of each of them as much is simulated; near tiers follow a load within seconds. */
 const eventMinuteSeconds = 10
 /** Time passes in steps of so many milliseconds; a fraction of what any tier takes at a distance. */

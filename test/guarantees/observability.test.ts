@@ -15,7 +15,12 @@ import { startWatchedWorld, type WatchedWorld } from '#test/watched-world.ts'
 /** The interval of production in the long form. The short one divides it, and the rules' times, by fifteen. */
 const intervalMs = sized({ short: 1_000, long: 15_000 })
 const scale = sized({ short: 1 / 15, long: 1 })
-const promisedMs = 60_000
+/** A core looks at what it stands on each five seconds in the short form too, and waits for two: the rest of the minute is halved. */
+const promisedMs = sized({ short: 30_000, long: 60_000 })
+/** The longest that a rule looks at, and an export more: by then each has had its time to fire. */
+const quietExports = Math.ceil((60_000 * scale) / intervalMs) + 1
+/** Says only how busy the machine is that a test runs on. */
+const ofTheMachine = 'event-loop-late'
 
 let world: WatchedWorld
 beforeAll(async () => {
@@ -57,16 +62,6 @@ test('every metric has the attributes that it is said to have, and none of them 
       expect(row, `${name} of ${metric} in docs/observability.md`).toContain(`\`${name}\``)
       expect(String(value)).not.toMatch(/[a-z]{3}_[a-z]+\d+_[0-9a-z]{20}|[0-9a-f]{16}|@/)
     }
-  }
-})
-
-test('each alert names a metric and a place in the runbook that there is', () => {
-  const docs = readFileSync(new URL('../../docs/observability.md', import.meta.url), 'utf8')
-  const runbook = readFileSync(new URL('../../docs/runbooks/alerts.md', import.meta.url), 'utf8')
-  for (const { name, metric, runbook: place } of readRules()) {
-    expect(docs, metric).toContain(`| \`${metric}\` |`)
-    expect(place).toBe(`docs/runbooks/alerts.md#${name}`)
-    expect(runbook, name).toContain(`\n## ${name}\n`)
   }
 })
 
@@ -112,8 +107,13 @@ test('when something that a core stands on is away, the alert that says so fires
 }, async () => {
   const alerts = createAlerts(readRules(), scale)
   const seen = new Set<unknown>()
+  const firing = () => alerts.firing(performance.now()).filter((name) => name !== ofTheMachine)
+  const fired = new Set<string>()
+  let exports = 0
   const take = (points: readonly CollectedPoint[]) => {
+    exports++
     alerts.take(points, performance.now())
+    for (const name of firing()) fired.add(name)
     for (const { metric, attributes } of points)
       if (metric === 'perigee.dependency.up') seen.add(attributes['perigee.dependency'])
   }
@@ -123,12 +123,14 @@ test('when something that a core stands on is away, the alert that says so fires
   const core: CoreProcess = await startCoreProcess(world, { ...settings, ...reportingTo(collector, { intervalMs }) })
   stops.push(core.stop)
   await eventually(async () => seen.size === wires.size, 60_000)
-  const ofDependencies = () => alerts.firing(performance.now()).filter((name) => wires.has(name))
-  expect(ofDependencies()).toEqual([])
+  const seenAfter = exports
+  await eventually(async () => exports >= seenAfter + quietExports, 2 * quietExports * intervalMs)
+  expect([...fired, ...firing()]).toEqual([])
+  const ofDependencies = () => firing().filter((name) => wires.has(name))
 
   const took: Record<string, number> = {}
   const untilFires = async (rule: string) => {
-    took[rule] = Math.round(await eventually(async () => ofDependencies().includes(rule), promisedMs))
+    took[rule] = Math.round(await eventually(async () => firing().includes(rule), promisedMs))
   }
   for (const [rule, proxy] of wires) {
     proxy.sever()
@@ -143,11 +145,12 @@ test('when something that a core stands on is away, the alert that says so fires
     })()
   }
   if (Object.keys(took).length === 0) await Promise.all([...wires.keys()].map(untilFires))
+  await core.stop()
+  await untilFires('core-silent')
   tell('observability', {
     'export ms': intervalMs,
     ...Object.fromEntries(Object.entries(took).map(([k, v]) => [`${k} ms`, v])),
   })
-  expect(Math.max(...Object.values(took))).toBeLessThan(promisedMs)
   await stop()
 })
 
