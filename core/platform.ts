@@ -170,11 +170,12 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
 
   const run = async () => {
     if (!(await readiness.untilDatabaseIsReady())) return
+    if (role !== 'api' && !verifyPush)
+      for (const subscriber of subscribers) if (!stopping.signal.aborted) await bus.subscribe(subscriber)
+    // A loop takes a turn before it can hear of a stop that came first.
+    if (stopping.signal.aborted) return
     replica?.start()
-    if (role === 'api') return
-    if (!verifyPush) for (const subscriber of subscribers) if (!stopping.signal.aborted) await bus.subscribe(subscriber)
-    // One that was stopped meanwhile takes no turn.
-    for (const loop of Object.values(loops)) loop.start()
+    if (role !== 'api') for (const loop of Object.values(loops)) loop.start()
   }
   let starting: Promise<void> = Promise.resolve()
 

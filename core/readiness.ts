@@ -44,12 +44,13 @@ const pauseMs = 500
 type Missing = { readonly kind: 'server' | 'migrations'; readonly text: string } | undefined
 
 /**
- * Whether this process can serve, from its start to its stop. What can mend itself is waited for, and told once; migrations and
- * room for the pools are looked at once only, at the start, since neither goes away again.
+ * Whether this process can serve, from its start to its stop. What can mend itself is waited for, and told once; migrations,
+ * room for the pools and a key to sign with are asked for until they have been found, since none of them goes away again.
  */
 export const createReadiness = (options: ReadinessOptions): Readiness => {
   const { database, signal, log } = options
-  let missing: Missing = { kind: 'server', text: 'Postgres has not answered yet' }
+  let missing: string | undefined = 'Postgres has not answered yet'
+  let hasKey = false
 
   const look = async (): Promise<Missing> => {
     try {
@@ -66,20 +67,25 @@ export const createReadiness = (options: ReadinessOptions): Readiness => {
   return {
     untilDatabaseIsReady: async () => {
       let told: string | undefined
-      for (missing = await look(); missing && !signal.aborted; missing = await look()) {
-        if (told !== missing.kind) log.info('waiting to start', { why: missing.text })
-        told = missing.kind
+      for (let found = await look(); found && !signal.aborted; found = await look()) {
+        missing = found.text
+        if (told !== found.kind) log.info('waiting to start', { why: found.text })
+        told = found.kind
         await rest(pauseMs, undefined, { signal }).catch(() => {})
       }
       if (signal.aborted) return false
+      missing = 'whether the pools fit the read replica is not known yet'
       await lookAtReplica(options)
+      missing = undefined
       return true
     },
     check: async () => {
       if (signal.aborted) throw new Error('stopping')
-      if (missing) throw new Error(missing.text)
+      if (missing !== undefined) throw new Error(missing)
       await database.ping()
-      await options.signer(options.clock())
+      // It is read in line with all other statements, by which nobody is to judge whether Postgres is there.
+      if (!hasKey) await options.signer(options.clock())
+      hasKey = true
     },
   }
 }

@@ -41,23 +41,30 @@ export const jwksOf = async (db: Db): Promise<Jwks> => {
 }
 
 /**
- * The key to sign with now; read again every few seconds, so that a rotation needs no restart.
+ * The key to sign with now; read again every few seconds, so that a rotation needs no restart. All who ask at once share one read.
  * The function throws Error when the deployment has no signing key.
  */
 export const createSignerSource = (db: Db, secrets: Secrets): ((nowMs: number) => Promise<Signer>) => {
   const imported = new Map<KeyId, KeyObject>()
   let current: { signer: Signer; until: number } | undefined
+  let loading: Promise<Signer> | undefined
 
   const load = async (nowMs: number): Promise<Signer> => {
     const row = signingRow(await listLive(db), nowMs)
     if (!row) throw new Error('there is no signing key; make one with: npm run keys -- create signing')
     const key = imported.get(row.keyId) ?? importPrivate(secrets, row)
     imported.set(row.keyId, key)
-    return { keyId: row.keyId, key }
+    const signer = { keyId: row.keyId, key }
+    current = { signer, until: nowMs + reloadMs }
+    return signer
   }
   return async (nowMs) => {
-    if (!current || current.until <= nowMs) current = { signer: await load(nowMs), until: nowMs + reloadMs }
-    return current.signer
+    if (current && current.until > nowMs) return current.signer
+    // Whose deadline would it have? So however many wait, there is one.
+    loading ??= load(nowMs).finally(() => {
+      loading = undefined
+    })
+    return loading
   }
 }
 

@@ -4,7 +4,6 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import type postgres from 'postgres'
 import { type Budget, budgetOf, type Limits, sendWithin } from './budget.ts'
 import type { Codecs, Form, Parameter, Statement } from './connection.ts'
-import { heard } from './heard.ts'
 import { connectionsBeside, createLink, type Link } from './link.ts'
 import { createObserved, type Load, type Observe, type Observed } from './observed.ts'
 import { type Scope, transact } from './transaction.ts'
@@ -30,7 +29,7 @@ export type Database = {
    * @throws DeadlinePassed when it was not sent by then
    */
   statement<Row>(text: string, parameters: readonly Parameter[], limits?: Limits): Promise<Row[]>
-  /** Resolves when the database answers. */
+  /** Resolves when the database answers; waits for no other statement, and rejects at once while it is silent. */
   ping(): Promise<void>
   /** What of it is in use; zeros unless it is observed. */
   load(): Load
@@ -57,8 +56,6 @@ export type DatabaseOptions = {
  * lists are another text for each length, and what comes after these is parsed each time.
  */
 const keptReadsMax = 250
-/** A server that lives answers this at once. */
-const pingMaxMs = 2_000
 
 /** How many connections a database has at the most, with the one that tells silence from slowness, and its successor. */
 export const connectionsOf = (poolMax: number): number => poolMax + connectionsBeside
@@ -103,9 +100,7 @@ export const openDatabase = (options: DatabaseOptions): Database => {
     db: dbOf(undefined),
     until: dbOf,
     statement,
-    ping: async () => {
-      await heard(statement('select 1', []), pingMaxMs)
-    },
+    ping: link.ping,
     load: observed.load,
     close: (graceMs) => link.close(graceMs),
   }

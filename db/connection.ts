@@ -1,6 +1,6 @@
 import { makePgArray, parsePgArray } from 'drizzle-orm/pg-core'
 import postgres from 'postgres'
-import { isWord, Unreachable } from './errors.ts'
+import { isOutage, isWord, Unreachable } from './errors.ts'
 import type { Pulse } from './pulse.ts'
 
 /** What stands for a `$1` of a statement. */
@@ -36,7 +36,7 @@ export type ConnectionOptions = {
 }
 
 /**
- * One connection, for one life: when it breaks, whoever has it hears of it, and it is not mended, so nothing that belongs to a
+ * One connection, for one life: when it breaks or is told of an outage, whoever has it hears of it, and it is not mended, so nothing that belongs to a
  * transaction is ever sent outside of it. Whoever holds it sends one thing at a time, or things that may be answered in a row.
  */
 export type Connection = {
@@ -135,6 +135,8 @@ export const openConnection = (options: ConnectionOptions): Connection => {
         return (form === 'values' ? await query.values() : await query) as Rows
       } catch (error) {
         heard = isWord(error)
+        // Also where the server keeps it, having become one that takes no writes: a new one finds the way to who does.
+        if (isOutage(error)) connection.destroy()
         throw error
       } finally {
         if (--underWay === 0) answerBy = Number.POSITIVE_INFINITY

@@ -25,6 +25,11 @@ export type Link = {
     wanted: Wanted,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result>
+  /**
+   * Resolves when the server answers, on the link's own connection: behind nobody's statement, and in no line.
+   * @throws Unreachable when it does not, at once while it is silent; what the server says where it refuses
+   */
+  ping(): Promise<void>
   /** Takes nothing more; what is under way gets `graceMs`. */
   close(graceMs: number): Promise<void>
 }
@@ -41,7 +46,7 @@ const endMaxMs = 100
 
 /** From one silence to the next: pools, the pulse that judges them, and the connection on which it asks. */
 type Life = Readonly<Record<'statements' | 'transactions', Pool>> & {
-  readonly pulse: Pulse
+  ping(): Promise<void>
   /** Ends all of it at once. */
   destroy(): void
 }
@@ -56,13 +61,18 @@ export const createLink = (options: LinkOptions): Link => {
 
   const begin = (first?: Connection): Life => {
     let asked = first
+    const connectionToAsk = () => {
+      if (asked && !asked.isClosed) return asked
+      asked = open(answerMaxMs)
+      pulse.reconnect()
+      return asked
+    }
     const pulse = createPulse({
-      ask: () => {
-        if (!asked || asked.isClosed) asked = open(answerMaxMs)
-        return asked.send(command('select 1'))
-      },
+      ask: () => connectionToAsk().send(question),
       isWord,
       onLook: (now) => {
+        // Now rather than when it is needed: it has to have answered by then.
+        if (asked?.isClosed) connectionToAsk()
         for (const pool of pools) pool.look(now)
       },
       onSilent: () => {
@@ -80,7 +90,22 @@ export const createLink = (options: LinkOptions): Link => {
       for (const pool of pools) pool.destroy()
       asked?.destroy()
     }
-    return { statements, transactions, pulse, destroy }
+    const ping = async () => {
+      const connection = connectionToAsk()
+      let hasWord = true
+      pulse.begin()
+      try {
+        await heard(connection.send(question), answerMaxMs)
+      } catch (error) {
+        hasWord = isWord(error)
+        // While others are answered it is this one connection that is dead.
+        if (!hasWord) connection.destroy()
+        throw error
+      } finally {
+        pulse.end(hasWord)
+      }
+    }
+    return { statements, transactions, ping, destroy }
   }
 
   const revive = async () => {
@@ -98,13 +123,16 @@ export const createLink = (options: LinkOptions): Link => {
     }
   }
 
+  const alive = (): Life => {
+    if (isEnded) throw new Unreachable('the database was closed', 'CONNECTION_ENDED')
+    if (!life) throw new Unreachable('the database is silent')
+    return life
+  }
+
   life = begin()
   return {
-    use: async (pool, wanted, work) => {
-      if (isEnded) throw new Unreachable('the database was closed', 'CONNECTION_ENDED')
-      if (!life) throw new Unreachable('the database is silent')
-      return life[pool].use(wanted, work)
-    },
+    use: async (pool, wanted, work) => alive()[pool].use(wanted, work),
+    ping: async () => alive().ping(),
     close: async (graceMs) => {
       isEnded = true
       await Promise.all([life?.statements.drain(graceMs), life?.transactions.drain(graceMs)])
@@ -112,6 +140,9 @@ export const createLink = (options: LinkOptions): Link => {
     },
   }
 }
+
+/** Waits for nothing, and costs nothing. */
+const question = command('select 1')
 
 /** What the server still holds of the time before: it goes first, so that there are never more than there may be. */
 const endOthers = (applicationName: string): Statement => ({

@@ -20,6 +20,8 @@ export type Pulse = {
   begin(): void
   /** It has ended; `heard` where the server has said something, be it an error. */
   end(heard: boolean): void
+  /** It asks on a new connection from now on, and judges nothing before that has been answered once. */
+  reconnect(): void
   /** No more looks. */
   stop(): void
 }
@@ -37,8 +39,8 @@ export type PulseOptions = {
 
 /**
  * Looks every 25 ms while anything is awaited, and never else. A server that answers others is not silent, nor is one that
- * answers what costs it nothing. It is asked with the first thing that is sent; until it has answered that once it is not
- * judged, as to connect takes its time.
+ * answers what costs it nothing. It is asked with the first thing that is sent; until it has answered that once, on the
+ * connection on which it is asked now, it is not judged, as to connect takes its time.
  *
  * A look is taken after the sockets have been read: what has arrived while this process was busy has been heard by then.
  */
@@ -110,6 +112,9 @@ export const createPulse = ({ ask, isWord, onLook, onSilent }: PulseOptions): Pu
     end: (heard) => {
       awaited--
       if (heard) hear()
+    },
+    reconnect: () => {
+      hasAnswered = false
     },
     stop: () => {
       isStopped = true

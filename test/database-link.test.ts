@@ -35,6 +35,12 @@ const sessions = async () => {
     where application_name like 'link %' and datname = current_database() and query <> ''`
   return rows.length
 }
+/** Ends those that wait after this query; answers how many there were. */
+const endIdle = async (query: string) => {
+  const ended = await direct`select pg_terminate_backend(pid, 1000) from pg_stat_activity
+    where application_name like 'link %' and datname = current_database() and query = ${query} and state = 'idle'`
+  return ended.length
+}
 const write = (note: string) => sql`insert into notes values (${note})`
 const sleep = (seconds: number) => sql.raw(`select pg_sleep(${seconds})`)
 
@@ -69,7 +75,7 @@ test('a database that falls silent rejects what is under way and what is new, an
   const proxy = await startHangingProxy(Number(new URL(clone.url).port))
   onTestFinished(() => proxy.close())
   const database = open({ url: clone.url.replace(/:\d+\//, `:${proxy.port}/`) })
-  await database.ping()
+  await database.statement('select 1', [])
   await eventually(async () => (await sessions()) === 2, 2_000)
   const long = outcomeOf(database.db.execute(sleep(4)))
   await database.db.transaction((tx) => tx.execute(write('before')))
@@ -81,11 +87,67 @@ test('a database that falls silent rejects what is under way and what is new, an
   const next = await outcomeOf(database.db.transaction((tx) => tx.execute(write('meanwhile'))))
   expect(isOutage(next.error)).toBe(true)
   expect(next.ms).toBeLessThanOrEqual(20)
+  const ping = await outcomeOf(database.ping())
+  expect(isOutage(ping.error)).toBe(true)
+  expect(ping.ms).toBeLessThanOrEqual(20)
   proxy.resume()
   await eventually(async () => (await outcomeOf(database.ping())).error === undefined, 5_000)
   await database.db.transaction((tx) => tx.execute(write('after')))
   expect(await notes()).toEqual(['after', 'before'])
   expect(await sessions()).toBeLessThanOrEqual(connectionsOf(4))
+})
+
+test('whether a database is there is asked behind nobody, and answered within 300 ms when it is not', async () => {
+  const proxy = await startHangingProxy(Number(new URL(clone.url).port))
+  onTestFinished(() => proxy.close())
+  const database = open({ poolMax: 2, url: clone.url.replace(/:\d+\//, `:${proxy.port}/`) })
+  await database.ping()
+  const inLine = Array.from({ length: 3 }, () => outcomeOf(database.statement('select pg_sleep(0.4)', [])))
+  expect(await outcomeOf(database.ping())).toMatchObject({ error: undefined, ms: expect.toSatisfy((ms) => ms < 300) })
+  expect((await Promise.all(inLine)).map(({ error }) => error)).toEqual([undefined, undefined, undefined])
+  proxy.hang()
+  const { error, ms } = await outcomeOf(database.ping())
+  expect(isOutage(error)).toBe(true)
+  expect(ms).toBeLessThanOrEqual(300)
+})
+
+test('a connection to ask on that is slowly made anew is not taken for silence', async () => {
+  const database = open()
+  await database.statement('select 2', [])
+  const long = outcomeOf(database.db.execute(sleep(1.2)))
+  await direct.unsafe(`
+    create function slowly() returns event_trigger language plpgsql as $$ begin perform pg_sleep(0.6); end $$;
+    create event trigger slowly on login execute function slowly()`)
+  expect(await endIdle('select 1')).toBeGreaterThan(0)
+  expect((await long).error).toBeUndefined()
+})
+
+test('a silence is told though the connection to ask on was lost before it, in the middle of work', async () => {
+  const proxy = await startHangingProxy(Number(new URL(clone.url).port))
+  onTestFinished(() => proxy.close())
+  const database = open({ url: clone.url.replace(/:\d+\//, `:${proxy.port}/`) })
+  const work = async (ms: number) => {
+    for (const until = performance.now() + ms; performance.now() < until; ) await database.statement('select 2', [])
+  }
+  await work(100)
+  const working = work(600)
+  expect(await endIdle('select 1')).toBeGreaterThan(0)
+  await working
+  proxy.hang()
+  const { error, ms } = await outcomeOf(database.statement('select 2', []))
+  expect(isOutage(error)).toBe(true)
+  expect(ms).toBeLessThanOrEqual(300)
+})
+
+test('a connection whose server has become one that takes no writes is not used again', async () => {
+  await direct.unsafe(`alter database ${new URL(clone.url).pathname.slice(1)} set default_transaction_read_only = on`)
+  const database = open({ poolMax: 2 })
+  const refused = [database.db.execute(write('a')), database.db.transaction((tx) => tx.execute(write('b')))]
+  for (const { error } of await Promise.all(refused.map(outcomeOf))) expect(databaseErrorCode(error)).toBe('25006')
+  await direct.unsafe(`alter database ${new URL(clone.url).pathname.slice(1)} reset default_transaction_read_only`)
+  await database.db.execute(write('c'))
+  await database.db.transaction((tx) => tx.execute(write('d')))
+  expect(await notes()).toEqual(['c', 'd'])
 })
 
 test('every statement of a transaction ends at the deadline, and nothing of it stays', async () => {

@@ -157,6 +157,30 @@ test('a core whose pools do not fit the read replica ends too, and one whose rep
   await core.stop()
 })
 
+test('a core is not ready before it is started, and one that is told to stop meanwhile takes no work', async () => {
+  const { url, sql } = await ownDatabase()
+  await sql`
+    insert into outbox (event_id, aggregate, version, type, data, moved, traceparent, occurred_at)
+    values ('evt_eu1_1', 'player:1', 1, 'perigee.player.updated.v1', '{}', '[]', '', now())`
+  // A replica that says nothing keeps the start waiting for two seconds.
+  const replica = await startHangingProxy(Number(new URL(url).port))
+  onTestFinished(replica.close)
+  replica.hang()
+  const DATABASE_REPLICA_URL = url.replace(/:\d+\//, `:${replica.port}/`)
+  const core = await launch({ ROLE: 'all', DATABASE_URL: url, DATABASE_REPLICA_URL })
+  await untilAlive(core)
+  await eventually(async () => {
+    const told = await readiness(core)
+    expect(told).not.toMatch(/^200|signing key/)
+    return told === '503 whether the pools fit the read replica is not known yet'
+  }, startMaxMs)
+  process.kill(core.pid, 'SIGTERM')
+  expect(await core.exited).toEqual({ code: 0, signal: null })
+  expect(await messagesOf(core)).toContain('stopped')
+  // A relay that took a turn has leased what it found.
+  expect(await sql`select from outbox_leases where owner <> ''`).toHaveLength(0)
+})
+
 test('a core that is told to stop while it waits for Postgres ends at once, and well', async () => {
   const away = new URL(world.databaseUrl)
   away.port = String(await freePort())

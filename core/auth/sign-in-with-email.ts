@@ -46,7 +46,7 @@ export const signInWithEmail = async (deps: SignIn, ctx: Context, body: Body): P
 
 /** @throws Fault `credential_invalid`, `password_weak`, `misdirected`, `unavailable` */
 const prove = async (
-  { database, directory, passwords }: SignIn,
+  { directory, passwords }: SignIn,
   ctx: Context,
   { body, account }: { readonly body: Body; readonly account: Account | undefined },
 ): Promise<ProvenCredential> => {
@@ -69,6 +69,6 @@ const prove = async (
   }
   if (!needsRehash(verifier)) return { ...credential, verifier }
   const stronger = await passwords.hash(password)
-  await replaceVerifier(database.db, credentialHash, { from: verifier, to: stronger, now: ctx.now })
+  await replaceVerifier(ctx.db, credentialHash, { from: verifier, to: stronger, now: ctx.now })
   return { ...credential, verifier: stronger }
 }

@@ -158,16 +158,6 @@ test('whatever is slow, and two seconds late on its way, no statement runs on fo
     'commands in sets': members.length,
     'expired ones among them': expired.length,
   })
-  console.log(
-    singles
-      .filter((o) => pastOf(o) > 40)
-      .map((o) =>
-        [o.text.slice(0, 60), o.parameters.slice(0, 90), Math.round(pastOf(o)), Math.round(o.endedAt - o.beganAt)].join(
-          ' / ',
-        ),
-      )
-      .join('\n'),
-  )
   expect(mostPast(singles)).toBeLessThanOrEqual(pastMax)
   expect(singles.filter(({ beganAt, deadlineAt }) => beganAt > deadlineAt + pastMax)).toEqual([])
   expect(expired).toEqual([])
@@ -179,20 +169,26 @@ test('whatever is slow, and two seconds late on its way, no statement runs on fo
 
 test('what an edge sent two seconds before it arrives is not begun anew with the time that it had then', async () => {
   const since = Date.now()
-  const reads = Array.from({ length: sized({ short: 10, long: 100 }) }, async () => {
+  const read = async () => {
     const playerId = nextPlayer()
     // An edge waits two seconds for a read.
     deadlines.set(playerId, Date.now() + lateMs + pastMax)
-    const response = await fetch(`${centre.urls[0]}/v1/players/${playerId}`, {
-      headers: { authorization: `Bearer ${token}` },
-    })
+    const path = `/v1/players/${playerId}`
+    const response = await fetch(centre.urls[0] + path, { headers: { authorization: `Bearer ${token}` } })
     await response.arrayBuffer()
+    expect(between.requestsOf(path)).toBeGreaterThan(0)
     return response.status
-  })
+  }
+  // What is in time is begun, and seen.
+  between.delayMs = 0
+  expect(await read()).toBe(200)
+  between.delayMs = lateMs
+  const reads = Array.from({ length: sized({ short: 10, long: 100 }) }, read)
   expect(new Set(await Promise.all(reads))).toEqual(new Set([503]))
   await pause(readMs)
   const { singles } = await knownSince(since)
   tell('deadline, through an edge', { reads: reads.length, statements: singles.length })
+  expect(singles.length).toBeGreaterThan(0)
   expect(singles.filter((one) => pastOf(one) > pastMax)).toEqual([])
 })
 
@@ -215,15 +211,6 @@ test('what reaches Postgres two seconds late is not carried on with', async () =
     statements: singles.length,
     'longest past it, ms': mostPast(singles),
   })
-  console.log(
-    singles
-      .filter((o) => pastOf(o) > 40)
-      .map((o) =>
-        [o.text.slice(0, 60), o.parameters.slice(0, 90), Math.round(pastOf(o)), Math.round(o.endedAt - o.beganAt)].join(
-          ' / ',
-        ),
-      )
-      .join('\n'),
-  )
+  expect(singles.length).toBeGreaterThan(requests / 20)
   expect(mostPast(singles)).toBeLessThanOrEqual(pastMax)
 })
