@@ -14,9 +14,9 @@ import { makePlayers, moveCall } from '#test/wallet-calls.ts'
 /** Connections of the core, half of which serve what is sent here. */
 const pool = 8
 /** What a statement takes of one of them. */
-const costMs = 8
-/** Callers of a core that has as much to do as it can: twice as many as its connections work for. */
-const peakCallers = 8
+const costMs = 40
+/** Callers of a core that has as much to do as it can: four times as many as its connections work for, since a set serves many. */
+const peakCallers = 16
 const peakSeconds = sized({ short: 4, long: 20 })
 const times = 3
 const overloadSeconds = sized({ short: 12, long: 600 })
