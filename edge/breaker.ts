@@ -27,7 +27,12 @@ export const createBreaker = (clock: () => number): Breaker => {
   let successes = 0
   let pausedUntil = 0
   const isOpen = () => failures >= failuresMax
-  const isSkipping = () => isOpen() && clock() < pausedUntil
+  const isSkipping = () => {
+    if (!isOpen()) return false
+    const leftMs = pausedUntil - clock()
+    // More is left than a pause lasts where the clock was set back: nobody is to be skipped for as long as that.
+    return leftMs > 0 && leftMs <= pauseMs
+  }
   return {
     isOpen,
     isSkipping,

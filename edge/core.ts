@@ -51,7 +51,12 @@ export const createAskCore = (options: { readonly cells: Cells; readonly hmac: H
     random,
     pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   })
-  return (exchange, request) => retrying(request, (tried) => attempt(exchange, tried))
+  return (exchange, request) => {
+    const answer = retrying(request, (tried) => attempt(exchange, tried))
+    // The runtime drops what a caller who hangs up leaves under way: the call would keep its place in the room. Its deadline bounds it.
+    exchange.defer(answer.catch(() => {}))
+    return answer
+  }
 }
 
 const isOverloaded = ({ code }: CoreAnswer) => code === 'overloaded'

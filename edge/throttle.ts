@@ -66,6 +66,12 @@ const createWindow = (clock: () => number): Window => {
       total.accepted -= oldest.accepted
       buckets.shift()
     }
+    // Of a clock that was set back: they would not get old. One second ahead is no more than two clocks' difference.
+    for (let last = buckets.at(-1); last && last.number > now + 1; last = buckets.at(-1)) {
+      total.calls -= last.calls
+      total.accepted -= last.accepted
+      buckets.pop()
+    }
     return now
   }
   const newest = (): Sums => {

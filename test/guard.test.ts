@@ -109,6 +109,22 @@ test('calls that are still under way have not been refused', () => {
   expect(times(500).filter(() => throttle.admits('read'))).toHaveLength(500)
 })
 
+test('what was counted before the clock was set back is forgotten, and keeps nothing from being sent', () => {
+  for (const backMs of [10_000, 3_600_000]) {
+    const throttle = createThrottle(now, () => 0)
+    for (const _ of times(500)) throttle.note('read', false)
+    vi.setSystemTime(now() - backMs)
+    expect(throttle.admits('read')).toBe(true)
+  }
+})
+
+test('a clock that is a little behind forgets nothing', () => {
+  const throttle = createThrottle(now, () => 0)
+  for (const _ of times(500)) throttle.note('read', false)
+  vi.setSystemTime(now() - 1)
+  expect(throttle.admits('read')).toBe(false)
+})
+
 /** Work that ends when it is told to. */
 const createWorks = (room: ReturnType<typeof createRoom>) => {
   const begun: { name: string; end: () => void }[] = []
@@ -200,6 +216,18 @@ test('failures of what began before a success open no breaker, and late ones put
   expect([breaker.isOpen(), breaker.isSkipping()]).toEqual([true, false])
   const tries = await Promise.all(times(50).map(() => fail().catch((error: unknown) => error)))
   expect(tries.filter((error) => !(error instanceof Skipped))).toHaveLength(1)
+})
+
+test('a clock that is set back by an hour lets a breaker skip no longer than a second', async () => {
+  const breaker = createBreaker(now)
+  const fail = () => breaker.run(() => Promise.reject(new Error('gone')))
+  for (const _ of times(5)) await expect(fail()).rejects.toThrow('gone')
+  vi.setSystemTime(now() - 3_600_000)
+  expect([breaker.isOpen(), breaker.isSkipping()]).toEqual([true, false])
+  await expect(fail()).rejects.toThrow('gone')
+  expect(breaker.isSkipping()).toBe(true)
+  await pass(1_000)
+  expect(breaker.isSkipping()).toBe(false)
 })
 
 /** How a call ends: answered, with no answer of the cell but one of a balancer, cut off; or while this test lasts not at all. */

@@ -1,5 +1,10 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 import { commandsOf, fillWrites } from '#bench/simulate/commands.ts'
@@ -15,6 +20,8 @@ import type { Scenario, Segment } from '#bench/simulate/scenario.ts'
 import { sources } from '#bench/simulate/tally.ts'
 import { type Measured, simulate } from '#bench/simulate/window.ts'
 import { createUpstash } from '#infra/upstash.ts'
+
+const project = fileURLToPath(new URL('..', import.meta.url))
 
 const segment: Segment = {
   name: 'all day',
@@ -232,6 +239,7 @@ test('options that make no sense are refused with what would', () => {
   expect(refusal('--players', '12')).toBe('--players takes whole numbers from 10000 to 20000000, not: 12')
   expect(refusal('--players', '2X')).toBe('--players takes whole numbers from 10000 to 20000000, not: 2X')
   expect(refusal('--seed', 'x')).toContain('--seed takes whole numbers')
+  expect(refusal('--seed', '')).toContain('--seed takes whole numbers')
   expect(refusal('--only', 'day,night')).toBe('--only takes day, tiers, sensitivity, check, limits, not: night')
   expect(refusal('--set', 'zipf=1')).toBe('--set takes a name that --inputs lists, not: zipf')
   expect(refusal('--set', 'zipfExponent=no')).toBe('--set zipfExponent takes a number above 0, not: no')
@@ -242,6 +250,17 @@ test('options that make no sense are refused with what would', () => {
     kind: 'run',
     simulation: { players: [500_000, 2_000_000] },
   })
+})
+
+test('an output that is no folder is refused before the run', async () => {
+  const file = fileURLToPath(import.meta.url)
+  for (const output of [file, join(file, 'below'), '']) {
+    const run = spawn(process.execPath, ['bench/simulate/main.ts', '--output', output], { cwd: project })
+    onTestFinished(() => void run.kill())
+    const [told, [code]] = await Promise.all([text(run.stderr), once(run, 'close')])
+    expect(code).toBe(2)
+    expect(told).toMatch(/^--output takes a folder that can be written to, not: .+\n$/)
+  }
 })
 
 test('progress goes with the work, in a terminal as a bar and elsewhere as lines', () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { createDependencies } from '#core/dependencies.ts'
 import { createGatherer } from '#core/gather.ts'
 import { createLimiter } from '#core/limiter.ts'
@@ -10,6 +10,7 @@ import { moveStatement } from '#db/value.ts'
 import { askedPerSecondMax, createSampling } from '#edge/sampling.ts'
 import { createTrace, parseTraceparent, traceparentOf } from '#edge/trace.ts'
 import { type ShownSpan, treeOf } from '#infra/local/trace-tree.ts'
+import { startTraces } from '#infra/local/traces.ts'
 import { createLog } from '#infra/log.ts'
 import { createAbsentRedis } from '#infra/no-redis.ts'
 import { createTelemetry, type Observation, silentTelemetry } from '#infra/telemetry.ts'
@@ -201,4 +202,41 @@ test('a trace is shown as a tree, each span below what it is a part of and where
     `  │ └ core  c  ${' '.repeat(18)}${'█'.repeat(6)}      6.0 ms  FAILED`,
     `  └ core  d    ${' '.repeat(12)}${'█'.repeat(3)}${' '.repeat(9)}      3.0 ms`,
   ])
+})
+
+test('more spans than a stack holds are shown too', () => {
+  const spans = Array.from({ length: 200_000 }, (_, at) => ({
+    traceId: 'trace',
+    spanId: `${at}`,
+    parentId: undefined,
+    name: 'name',
+    where: 'core',
+    startedAt: at,
+    durationMs: 1,
+    detail: undefined,
+    failed: false,
+  }))
+  expect(treeOf(spans)).toHaveLength(200_001)
+})
+
+test('a trace that is never quiet is printed in parts, and what is left of it when it is', async () => {
+  const printed: string[] = []
+  const traces = await startTraces((line) => printed.push(line))
+  onTestFinished(() => traces.collector.close())
+  const trace = traceId()
+  const take = (count: number) => {
+    for (let at = 0; at < count; at++) {
+      const span = { trace, span: randomUUID(), method: 'GET', route: '/', status: 200, sampled: true, durationMs: 1 }
+      traces.takeEdgeLine(JSON.stringify({ message: 'request', time: new Date().toISOString(), ...span }))
+    }
+  }
+  const sizes = () =>
+    printed
+      .join('\n')
+      .split('trace ')
+      .slice(1)
+      .map((tree) => tree.split('GET').length - 1)
+  take(1_200)
+  expect(sizes()).toEqual([500, 500])
+  await vi.waitFor(() => expect(sizes()).toEqual([500, 500, 200]), 5_000)
 })

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inputsText } from './inputs-report.ts'
@@ -12,18 +12,30 @@ import { runSimulation, type Simulation } from './simulation.ts'
 
 const resultsFolder = fileURLToPath(new URL('../results', import.meta.url))
 
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
 const optionsOrExit = () => {
   try {
     return parseOptions(process.argv.slice(2))
   } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
+    console.error(`${messageOf(error)}\n\n${usage}`)
     return process.exit(2)
+  }
+}
+
+/** Before the run, which takes minutes: else its results would be lost. */
+const makeFolderOrExit = (folder: string): void => {
+  try {
+    mkdirSync(folder, { recursive: true })
+    accessSync(folder, constants.W_OK)
+  } catch (error) {
+    console.error(`--output takes a folder that can be written to, not: ${folder} (${messageOf(error)})`)
+    process.exit(2)
   }
 }
 
 /** Writes the files of a run, and answers with their names. A drawing there is of days only. */
 const write = (folder: string, simulation: Simulation, report: string): readonly string[] => {
-  mkdirSync(folder, { recursive: true })
   const files: [name: string, text: string][] = [
     ['results.json', `${JSON.stringify(simulation, undefined, 2)}\n`],
     ['results.md', `${report}\n`],
@@ -38,12 +50,13 @@ if (options.kind === 'help') console.log(usage)
 else if (options.kind === 'inputs') console.log(inputsText(options.values))
 else {
   const startedAt = new Date()
+  const name = `${startedAt.toISOString().slice(0, 19).replaceAll(':', '-')}Z-simulate`
+  const folder = options.output ?? join(resultsFolder, name)
+  makeFolderOrExit(folder)
   const progress = createProgress(process.stderr, Date.now)
   const simulation = await runSimulation(options.simulation, progress.tell)
   progress.done()
   const report = reportOf(simulation, options.simulation.values)
-  const name = `${startedAt.toISOString().slice(0, 19).replaceAll(':', '-')}Z-simulate`
-  const folder = options.output ?? join(resultsFolder, name)
   const files = write(folder, simulation, report)
   if (options.isJson) console.log(JSON.stringify(simulation))
   else {

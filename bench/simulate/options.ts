@@ -71,7 +71,8 @@ export const parseOptions = (args: readonly string[]): Options => {
 
 const whole = (name: string, text: string, { least, most }: { readonly least: number; readonly most: number }) => {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < least || value > most)
+  // What is empty counts as zero.
+  if (text.trim() === '' || !Number.isInteger(value) || value < least || value > most)
     throw new Error(`${name} takes whole numbers from ${least} to ${most}, not: ${text}`)
   return value
 }

@@ -27,13 +27,14 @@ export const treeOf = (spans: readonly ShownSpan[]): string[] => {
   const [first] = sorted
   if (!first) return []
   const begin = first.startedAt
-  const end = Math.max(...sorted.map(({ startedAt, durationMs }) => startedAt + durationMs))
+  const end = greatest(sorted.map(({ startedAt, durationMs }) => startedAt + durationMs))
   const ids = new Set(sorted.map(({ spanId }) => spanId))
+  const partsOf = Map.groupBy(sorted, ({ parentId }) => parentId)
   const rows: { readonly head: string; readonly span: ShownSpan }[] = []
 
   const add = (span: ShownSpan, head: string, below: string) => {
     rows.push({ head: `${head}${span.where}  ${span.name}`, span })
-    const parts = sorted.filter(({ parentId }) => parentId === span.spanId)
+    const parts = partsOf.get(span.spanId) ?? []
     for (const [at, part] of parts.entries()) {
       const isLast = at === parts.length - 1
       add(part, `${below}${isLast ? '└ ' : '├ '}`, `${below}${isLast ? '  ' : '│ '}`)
@@ -41,7 +42,7 @@ export const treeOf = (spans: readonly ShownSpan[]): string[] => {
   }
   for (const span of sorted) if (span.parentId === undefined || !ids.has(span.parentId)) add(span, '', '')
 
-  const width = Math.min(namesMax, Math.max(...rows.map(({ head }) => head.length)))
+  const width = Math.min(namesMax, greatest(rows.map(({ head }) => head.length)))
   return [
     `trace ${first.traceId}`,
     ...rows.map(({ head, span }) => {
@@ -52,6 +53,9 @@ export const treeOf = (spans: readonly ShownSpan[]): string[] => {
     }),
   ]
 }
+
+/** 0 for none. As many arguments as there may be numbers here overflow the stack. */
+const greatest = (numbers: readonly number[]): number => numbers.reduce((most, number) => Math.max(most, number), 0)
 
 const barOf = ({ from, durationMs, wholeMs }: { from: number; durationMs: number; wholeMs: number }): string => {
   const scaled = (ms: number) => (wholeMs > 0 ? Math.round((ms / wholeMs) * barWidth) : 0)

@@ -6,6 +6,8 @@ const quietMs = 1_000
 const pollMs = 250
 /** What somebody can read; the others are counted. */
 const treesPerSecond = 3
+/** More of one trace is no longer read, and a caller who sends one `traceparent` with all requests makes a trace that is never quiet. */
+const spansMax = 500
 /** Traces that wait to be whole. */
 const openMax = 500
 
@@ -17,8 +19,8 @@ export type Traces = {
 }
 
 /**
- * Takes the spans of cores and, out of its log, the edge's, and prints each trace as a tree when it is whole. Does not keep the
- * process alive.
+ * Takes the spans of cores and, out of its log, the edge's, and prints each trace as a tree when it is whole; one of more than 500
+ * spans in parts. Does not keep the process alive.
  */
 export const startTraces = async (print: (line: string) => void): Promise<Traces> => {
   const open = new Map<string, { spans: ShownSpan[]; lastAt: number }>()
@@ -27,29 +29,34 @@ export const startTraces = async (print: (line: string) => void): Promise<Traces
     trace.spans.push(span)
     trace.lastAt = performance.now()
     open.set(span.traceId, trace)
+    if (trace.spans.length >= spansMax) close(span.traceId, trace.spans)
     if (open.size > openMax) open.delete(open.keys().next().value ?? '')
   }
 
   let printed = 0
   let passedOver = 0
   let second = 0
+  const beginSecond = () => {
+    const now = Math.floor(performance.now() / 1_000)
+    if (now === second) return
+    second = now
+    printed = 0
+  }
+  const close = (traceId: string, spans: readonly ShownSpan[]) => {
+    open.delete(traceId)
+    beginSecond()
+    if (printed >= treesPerSecond) {
+      passedOver++
+      return
+    }
+    printed++
+    for (const line of treeOf(spans)) print(line)
+    print('')
+  }
   const printWhole = () => {
     const now = performance.now()
-    if (Math.floor(now / 1_000) !== second) {
-      second = Math.floor(now / 1_000)
-      printed = 0
-    }
-    for (const [traceId, { spans, lastAt }] of open) {
-      if (now - lastAt < quietMs) continue
-      open.delete(traceId)
-      if (printed >= treesPerSecond) {
-        passedOver++
-        continue
-      }
-      printed++
-      for (const line of treeOf(spans)) print(line)
-      print('')
-    }
+    for (const [traceId, { spans, lastAt }] of open) if (now - lastAt >= quietMs) close(traceId, spans)
+    beginSecond()
     if (passedOver === 0 || printed >= treesPerSecond) return
     print(`${passedOver} more traces were not printed`)
     passedOver = 0
