@@ -1,6 +1,7 @@
 import { makePgArray, parsePgArray } from 'drizzle-orm/pg-core'
 import postgres from 'postgres'
 import { isOutage, isWord, Unreachable } from './errors.ts'
+import { createPending } from './pending.ts'
 import type { Pulse } from './pulse.ts'
 
 /** What stands for a `$1` of a statement. */
@@ -46,7 +47,10 @@ export type Connection = {
   /** When what is under way must have been answered, by `performance.now()`; infinite while nothing is. */
   readonly answerBy: number
   readonly isClosed: boolean
-  /** Connects first, if need be. Rejects as the server or the network does; never sends on what is closed. */
+  /**
+   * Connects first, if need be. Rejects as the server or the network does, and as an outage when the connection closes before it
+   * was answered; never sends on what is closed.
+   */
   send<Rows>(statement: Statement): Promise<Rows>
   /** Closes it at once; what is under way rejects as an outage. */
   destroy(): void
@@ -82,11 +86,12 @@ export const openConnection = (options: ConnectionOptions): Connection => {
   const { pulse } = options
   let isClosed = false
   let answerBy = Number.POSITIVE_INFINITY
-  let underWay = 0
-  const close = () => {
+  const pending = createPending()
+  const close = (reason: Unreachable) => {
     if (isClosed) return
     isClosed = true
     options.onClosed(connection)
+    pending.end(reason)
   }
   const sql = postgres(options.url, {
     max: 1,
@@ -95,7 +100,7 @@ export const openConnection = (options: ConnectionOptions): Connection => {
     // The pool ends what has grown old: postgres.js would in the middle of a transaction.
     max_lifetime: 0,
     onnotice: () => {},
-    onclose: close,
+    onclose: () => close(new Unreachable('the connection was closed', 'CONNECTION_CLOSED')),
     // postgres.js asks each connection for its array types, and nobody hears it when that fails: the process would end of it.
     fetch_types: false,
     types: {
@@ -126,25 +131,24 @@ export const openConnection = (options: ConnectionOptions): Connection => {
     send: async <Rows>({ text, parameters, isPrepared, form }: Statement): Promise<Rows> => {
       if (isClosed) throw new Unreachable('the connection is closed', 'CONNECTION_CLOSED')
       answerBy = performance.now() + connection.timeoutMs + silenceMaxMs
-      underWay++
       pulse?.begin()
       let heard = true
       try {
         // postgres.js takes what it has a serializer for, and the text of anything else.
         const query = sql.unsafe(text, parameters as never[], { prepare: isPrepared })
-        return (form === 'values' ? await query.values() : await query) as Rows
+        return (await pending.settle<unknown>(form === 'values' ? query.values() : query)) as Rows
       } catch (error) {
         heard = isWord(error)
         // Also where the server keeps it, having become one that takes no writes: a new one finds the way to who does.
         if (isOutage(error)) connection.destroy()
         throw error
       } finally {
-        if (--underWay === 0) answerBy = Number.POSITIVE_INFINITY
+        if (pending.isEmpty) answerBy = Number.POSITIVE_INFINITY
         pulse?.end(heard)
       }
     },
     destroy: () => {
-      close()
+      close(new Unreachable('the connection was given up', 'CONNECTION_DESTROYED'))
       sql.end({ timeout: 0 }).catch(() => {})
     },
   }

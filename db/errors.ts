@@ -60,11 +60,13 @@ export class DeadlinePassed extends Error {
   }
 }
 
+type UnreachableCode = 'ETIMEDOUT' | '53300' | 'CONNECTION_CLOSED' | 'CONNECTION_DESTROYED' | 'CONNECTION_ENDED'
+
 /** An outage that no system call reports. */
 export class Unreachable extends Error {
   readonly code: string
 
-  constructor(message: string, code: 'ETIMEDOUT' | '53300' | 'CONNECTION_CLOSED' | 'CONNECTION_ENDED' = 'ETIMEDOUT') {
+  constructor(message: string, code: UnreachableCode = 'ETIMEDOUT') {
     super(message)
     this.code = code
   }

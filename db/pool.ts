@@ -1,4 +1,4 @@
-import type { Connection } from './connection.ts'
+import { type Connection, command } from './connection.ts'
 import { DeadlinePassed, Unreachable } from './errors.ts'
 import { suits } from './limit.ts'
 import type { Pulse } from './pulse.ts'
@@ -17,8 +17,9 @@ export type Wanted = {
 /** So many connections, each with one user at a time: what begins on it begins at once, behind nobody's statement. */
 export type Pool = {
   /**
-   * Gives `work` a connection to itself until it settles, one whose limit is near the one that is wanted if there is one.
-   * @throws DeadlinePassed when none was free by `waitUntil`; Unreachable when too many wait
+   * Gives `work` a connection to itself until it settles, one whose limit is near the one that is wanted if there is one. It is
+   * connected: what is sent on it goes out at once.
+   * @throws DeadlinePassed when none was free by `waitUntil`; Unreachable when too many wait; what a try to connect threw
    */
   use<Result>(wanted: Wanted, work: (connection: Connection) => Promise<Result>): Promise<Result>
   /** Ends what should have been answered by now, and the wait of those whose time is over. */
@@ -28,6 +29,9 @@ export type Pool = {
   /** Takes nothing more; resolves when all is done, or after `graceMs`. */
   drain(graceMs: number): Promise<void>
 }
+
+/** Connects, and leaves nothing behind. */
+const nothing = command('')
 
 type Waiter = Wanted & { readonly settle: PromiseWithResolvers<Connection> }
 
@@ -44,6 +48,8 @@ export const createPool = ({
   const all = new Set<Connection>()
   const idle: Connection[] = []
   const line: Waiter[] = []
+  /** How many are being connected. */
+  let opening = 0
   let endedBy: Error | undefined
   let onIdle = () => {}
 
@@ -53,16 +59,36 @@ export const createPool = ({
     if (at >= 0) idle.splice(at, 1)
   }
 
-  /** One that is free, or a new one; undefined where there are as many as there may be. */
+  /** One that is free. */
   const take = ({ timeoutMs }: Wanted): Connection | undefined => {
     const near = idle.findLastIndex((one) => suits(one.timeoutMs, timeoutMs))
     // At -1 it is the last one, which was used most recently.
-    const [free] = idle.splice(near, 1)
-    if (free) return free
-    if (all.size >= connectionsMax) return undefined
-    const made = open(forget)
-    all.add(made)
-    return made
+    return idle.splice(near, 1)[0]
+  }
+
+  /**
+   * Connects one before anything is sent on it, as postgres.js would send in the end what its caller has long given up. It goes to
+   * whoever is first then; the one it was made for hears when it fails.
+   */
+  const openFor = async (waiter: Waiter) => {
+    const connection = open(forget)
+    all.add(connection)
+    opening++
+    try {
+      await connection.send(nothing)
+    } catch (error) {
+      connection.destroy()
+      const at = line.indexOf(waiter)
+      if (at >= 0) line.splice(at, 1)
+      waiter.settle.reject(error)
+    }
+    opening--
+    give(connection)
+  }
+
+  /** As many as wait, where there is room. */
+  const openMore = () => {
+    for (let next = line[opening]; next && all.size < connectionsMax; next = line[opening]) void openFor(next)
   }
 
   const give = (connection: Connection) => {
@@ -80,6 +106,7 @@ export const createPool = ({
       if (connection) next.settle.resolve(connection)
       else next.settle.reject(new DeadlinePassed())
     }
+    openMore()
     if (all.size === idle.length) onIdle()
   }
 
@@ -89,6 +116,7 @@ export const createPool = ({
     line.push({ ...wanted, settle })
     pulse.begin()
     try {
+      openMore()
       return await settle.promise
     } finally {
       pulse.end(false)

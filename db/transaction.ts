@@ -64,8 +64,10 @@ export const transact = async <Result>(
   const leftMs = budget.timeoutMs()
   const isSet = suits(limitMs, leftMs)
   if (!isSet) limitMs = limitFor(leftMs)
-  await connection.send(command(isSet ? 'begin' : `begin; ${setting(limitMs)}`))
+  const beginning = command(isSet ? 'begin' : `begin; ${setting(limitMs)}`)
   try {
+    // Where the setting is cancelled the transaction has begun all the same.
+    await connection.send(beginning)
     const result = await work(scope)
     await last
     const { command: done } = await send<{ command: string }>(command('commit'))

@@ -1,8 +1,11 @@
 import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { budgetOf } from '#db/budget.ts'
 import { connectionsOf, type Database, type DatabaseOptions, openDatabase } from '#db/client.ts'
+import { type Connection, command, openConnection } from '#db/connection.ts'
 import { databaseErrorCode, isOutage, isStatementTimeout } from '#db/errors.ts'
+import { transact } from '#db/transaction.ts'
 import { cloneDatabase } from './database.ts'
 import { eventually } from './eventually.ts'
 import { startHangingProxy } from './hanging-proxy.ts'
@@ -26,6 +29,16 @@ const open = (options: Partial<DatabaseOptions> = {}): Database => {
   })
   onTestFinished(() => database.close(0))
   return database
+}
+/** One connection, outside of any pool. */
+const connect = (url: string): Connection => {
+  const codecs = { parsers: {}, serializers: {} }
+  const connection = openConnection({
+    ...{ url, applicationName: 'link', codecs, timeoutMs: 5_000, pulse: undefined },
+    onClosed: () => {},
+  })
+  onTestFinished(() => connection.destroy())
+  return connection
 }
 const notes = async () =>
   (await direct<{ note: string }[]>`select note from notes order by note`).map(({ note }) => note)
@@ -211,6 +224,106 @@ test('when its connection breaks, nothing of a transaction is done on another on
   expect(isOutage(error)).toBe(true)
   await database.db.execute(write('outside'))
   expect(await notes()).toEqual(['outside'])
+})
+
+test('whatever sessions are ended under it, every transaction settles, and is done whole or not at all', async () => {
+  await direct`create table pairs (id integer, side integer)`
+  const database = open({ poolMax: 8 })
+  await database.ping()
+  let isOn = true
+  let begun = 0
+  const outcomes: { id: number; error: unknown }[] = []
+  const work = async () => {
+    while (isOn) {
+      const id = begun++
+      const { error } = await outcomeOf(
+        database.db.transaction(async (tx) => {
+          for (const side of [1, 2]) await tx.execute(sql`insert into pairs values (${id}, ${side})`)
+        }),
+      )
+      outcomes.push({ id, error })
+      // Some are ended while nobody uses them.
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 6))
+    }
+  }
+  const working = Array.from({ length: 8 }, work)
+  for (const until = performance.now() + 3_000; performance.now() < until; ) {
+    await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 100))
+    await direct`select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name like 'link %' and datname = current_database()`
+  }
+  isOn = false
+  await eventually(async () => outcomes.length === begun, 3_000)
+  await Promise.all(working)
+  const failed = outcomes.filter(({ error }) => error !== undefined)
+  expect(failed.length).toBeGreaterThan(20)
+  expect(failed.filter(({ error }) => !isOutage(error))).toEqual([])
+  const halves = await direct`select id from pairs group by id having count(*) <> 2`
+  expect(halves).toHaveLength(0)
+  const rows = await direct<{ id: number }[]>`select distinct id from pairs`
+  const there = new Set(rows.map(({ id }) => id))
+  expect(outcomes.filter(({ id, error }) => error === undefined && !there.has(id))).toEqual([])
+})
+
+test('what is not sent by its deadline, for a connection that is slowly made, is never done', async () => {
+  const database = open()
+  await database.ping()
+  await direct.unsafe(`
+    create function slowly() returns event_trigger language plpgsql as $$ begin perform pg_sleep(0.8); end $$;
+    create event trigger slowly on login execute function slowly()`)
+  const deadlineAt = Date.now() + 300
+  const late = [
+    database.until(deadlineAt).execute(write('late')),
+    database.statement('insert into notes values ($1)', ['late in a set'], { beginBy: deadlineAt }),
+    database.until(deadlineAt).transaction((tx) => tx.execute(write('late in a transaction'))),
+  ]
+  for (const { error, ms } of await Promise.all(late.map(outcomeOf))) {
+    expect(isStatementTimeout(error)).toBe(true)
+    expect(ms).toBeLessThan(500)
+  }
+  // What was sent too late would be in front of these, on the same connections.
+  const patient = () => [database.db.execute(sleep(0.1)), database.db.transaction((tx) => tx.execute(sleep(0.1)))]
+  await Promise.all([...patient(), ...patient()])
+  expect(await notes()).toEqual([])
+  await database.until(Date.now() + 300).execute(write('in time'))
+  expect(await notes()).toEqual(['in time'])
+})
+
+test('what is sent on a connection that is just breaking is rejected too', async () => {
+  const proxy = await startHangingProxy(Number(new URL(clone.url).port))
+  onTestFinished(() => proxy.close())
+  const url = clone.url.replace(/:\d+\//, `:${proxy.port}/`)
+  const idle = connect(url)
+  await idle.send(command('select 1'))
+  const busy = connect(url)
+  await busy.send(command('select 1'))
+  // The idle one has had its error by then, and not its end.
+  const after = busy.send(command('select pg_sleep(5)')).catch(() => outcomeOf(idle.send(command('select 1'))))
+  await eventually(
+    async () => (await direct`select from pg_stat_activity where query like '%sleep(5)'`).length === 1,
+    2_000,
+  )
+  proxy.reset()
+  let outcome: unknown
+  after.then((settled) => {
+    outcome = settled
+  })
+  await eventually(async () => outcome !== undefined, 2_000)
+  expect(outcome).toMatchObject({ error: expect.toSatisfy(isOutage) })
+})
+
+test('a transaction that fails as it begins leaves its connection outside of it', async () => {
+  const connection = connect(clone.url)
+  const failing = {
+    ...connection,
+    send: <Rows>(statement: ReturnType<typeof command>) =>
+      connection.send<Rows>(statement.text.startsWith('begin') ? command('begin; select 1 / 0') : statement),
+  }
+  const budget = budgetOf({ mostMs: 2_000, clock: Date.now })
+  const { error } = await outcomeOf(transact(failing, budget, async () => {}))
+  expect(databaseErrorCode(error)).toBe('22012')
+  await connection.send(command('select 1'))
+  expect(connection.isClosed).toBe(false)
 })
 
 test('a transaction that passes over a failed statement does not look as if it had been committed', async () => {

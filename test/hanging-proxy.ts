@@ -7,6 +7,8 @@ export type HangingProxy = {
   hang(): void
   /** What was kept back goes on, late. Connections that were tried meanwhile were never made. */
   resume(): void
+  /** Ends every connection with a reset, the oldest first. */
+  reset(): void
   close(): Promise<void>
 }
 
@@ -48,6 +50,9 @@ export const startHangingProxy = async (targetPort: number, port = 0): Promise<H
     port: address.port,
     hang: () => set(true),
     resume: () => set(false),
+    reset: () => {
+      for (const socket of sockets) socket.resetAndDestroy()
+    },
     close: async () => {
       for (const socket of [...sockets, ...lost]) socket.destroy()
       await new Promise((resolve) => server.close(resolve))
