@@ -46,8 +46,11 @@ const reserve = 0.1
 
 /** A burst passes sooner than this, also one that meets a core which has just begun; nobody thinks a half second a failure. */
 const waitMs = 500
-/** In a crowd that stays: who waits on then only adds to the delay of those who are let in. */
-const crowdedWaitMs: Record<LoadClass, number> = { 'sign-in': 100, write: 25, read: 5, batch: 0 }
+/**
+ * In a crowd that stays: who waits on then only adds to the delay of those who are let in. Whoever signs in is let in first, and
+ * waits for as long as it takes until a limit that has just fallen has room again.
+ */
+const crowdedWaitMs: Record<LoadClass, number> = { 'sign-in': 300, write: 25, read: 5, batch: 0 }
 /** A class is a crowd until nobody of it has waited in vain for this long, */
 const crowdMs = 500
 /** and when nobody of it got in soon for this long, though some did get in: that is no burst, but a line that stands. */
