@@ -57,8 +57,8 @@ const crowdMs = 500
 const standingMs = 100
 /** What soon is: sooner than anybody notices. */
 const soonMs = 10
-/** In all classes together; more are refused at once. */
-const waitingMax = 1_000
+/** Of a class; more are refused at once. */
+const waitingMax = 500
 
 const tellMs = 1_000
 
@@ -158,8 +158,8 @@ export const createAdmission = ({ limit, onRefused, clock, random }: AdmissionOp
   return {
     enter: async (loadClass, kind) => {
       if (hasRoom(loadClass)) return begin(loadClass, kind)
-      if (waiting >= waitingMax) throw refuse(loadClass)
       const line = lines[loadClass]
+      if (line.waiting.size >= waitingMax) throw refuse(loadClass)
       const now = clock()
       if (line.waiting.size === 0) line.soonAt = now
       const isCrowded = now - line.refusedAt < crowdMs || now - line.soonAt > standingMs

@@ -71,8 +71,8 @@ export const createApp = (given: AppOptions): Hono => {
   for (const route of options.internal)
     app.on(route.method, honoPath(route.path), (c) =>
       // Requests of all classes stand on what edges and other cells ask.
-      served(c, options, { path: route.path, loadClass: 'sign-in' }, (trail) =>
-        replyInternal(c, options, { route, trail }),
+      served(c, options, { path: route.path, loadClass: 'sign-in', bytesMax: internalBytesMax }, (request, trail) =>
+        replyInternal(request, options, { route, trail }),
       ),
     )
   const { push } = options
@@ -82,9 +82,9 @@ export const createApp = (given: AppOptions): Hono => {
   const handlers = options.handlers.toSorted((a, b) => bySpecificity(a.route, b.route))
   for (const handler of handlers) {
     const { method, path } = handler.route
-    const loadClass = loadClassOf(handler.route)
+    const asked = { path, loadClass: loadClassOf(handler.route), bytesMax: handler.route.bodyBytesMax ?? bodyBytesMax }
     app.on(method, honoPath(path), (c) =>
-      served(c, options, { path, loadClass }, (trail) => reply(c, options, { handler, trail })),
+      served(c, options, asked, (request, trail) => reply(request, options, { handler, trail })),
     )
   }
   app.notFound((c) => logged(c, options, 'none', async () => Promise.reject(new Fault('not_found'))))
@@ -94,12 +94,11 @@ export const createApp = (given: AppOptions): Hono => {
 const honoPath = (path: string) => path.replace(/\{(\w+)\}/g, ':$1')
 
 const reply = async (
-  c: HonoContext,
+  request: RawRequest,
   options: AppOptions,
   { handler, trail }: { handler: Handler; trail: Trail },
 ): Promise<Reply> => {
   const now = new Date(options.clock())
-  const request = await rawRequestOf(c, handler.route.bodyBytesMax ?? bodyBytesMax)
   const { mac, signedAt } = verifyEdgeSignature(request, options.edgeKeys, now.getTime())
   if (request.header(edgeHeaders.cell) !== options.cell)
     throw new Fault('misdirected', { extras: { cell: options.cell } })
@@ -141,12 +140,11 @@ const reply = async (
 }
 
 const replyInternal = async (
-  c: HonoContext,
+  request: RawRequest,
   options: AppOptions,
   { route, trail }: { route: InternalRoute; trail: Trail },
 ): Promise<Reply> => {
   const now = new Date(options.clock())
-  const request = await rawRequestOf(c, internalBytesMax)
   const { signedAt } = verifyEdgeSignature(request, options.edgeKeys, now.getTime())
   if (request.header(edgeHeaders.cell) !== options.cell)
     throw new Fault('misdirected', { extras: { cell: options.cell } })
@@ -169,15 +167,21 @@ const replyPush = async (c: HonoContext, push: PushReceiver, trail: Trail): Prom
 const bodyOf = async (c: HonoContext, limitBytes: number): Promise<Uint8Array> => {
   const tooLarge = () => new Fault('body_too_large', { extras: { limitBytes } })
   if (Number(c.req.header('content-length') ?? 0) > limitBytes) throw tooLarge()
-  if (c.req.header('transfer-encoding') === undefined) return new Uint8Array(await c.req.arrayBuffer())
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of c.req.raw.body ?? []) {
-    bytes += chunk.byteLength
-    if (bytes > limitBytes) throw tooLarge()
-    chunks.push(chunk)
+  try {
+    if (c.req.header('transfer-encoding') === undefined) return new Uint8Array(await c.req.arrayBuffer())
+    const chunks: Uint8Array[] = []
+    let bytes = 0
+    for await (const chunk of c.req.raw.body ?? []) {
+      bytes += chunk.byteLength
+      if (bytes > limitBytes) throw tooLarge()
+      chunks.push(chunk)
+    }
+    return Buffer.concat(chunks)
+  } catch (error) {
+    if (error instanceof Fault) throw error
+    // Who hung up hears no answer, and it is no outage of ours.
+    throw new Fault('malformed_json', { detail: 'the body ended before its end', cause: error })
   }
-  return Buffer.concat(chunks)
 }
 
 const rawRequestOf = async (c: HonoContext, limitBytes: number): Promise<RawRequest> => {
@@ -196,23 +200,31 @@ const rawRequestOf = async (c: HonoContext, limitBytes: number): Promise<RawRequ
 /** Where Pub/Sub pushes to. */
 const pushPath = '/internal/events'
 
-/** Answers where there is room for one more, before anything of the request is read. */
+/** A request that ran out of time sooner than this did so before it was begun. */
+const begunMs = 100
+
+/**
+ * Answers where there is room for one more, before anything of the request is believed. Only what is here in full takes room: who
+ * sends slowly, or never to the end, keeps nobody out.
+ */
 const served = (
   c: HonoContext,
   options: LoggedOptions,
-  { path, loadClass }: { readonly path: string; readonly loadClass: LoadClass },
-  answer: (trail: Trail) => Promise<Reply>,
+  { path, loadClass, bytesMax }: { readonly path: string; readonly loadClass: LoadClass; readonly bytesMax: number },
+  answer: (request: RawRequest, trail: Trail) => Promise<Reply>,
 ): Promise<Response> =>
   logged(c, options, path, async (trail) => {
+    const request = await rawRequestOf(c, bytesMax)
     const leave = await options.admission.enter(loadClass, `${c.req.method} ${path}`)
+    const startedAt = performance.now()
     let wasWorkedOff = false
     try {
-      const result = await answer(trail)
+      const result = await answer(request, trail)
       wasWorkedOff = true
       return result
     } catch (error) {
       // What took too long says most of all; what was refused for another reason may have taken no time.
-      wasWorkedOff = faultOf(error).code === 'deadline_exceeded'
+      wasWorkedOff = faultOf(error).code === 'deadline_exceeded' && performance.now() - startedAt > begunMs
       throw error
     } finally {
       leave(wasWorkedOff)

@@ -32,6 +32,10 @@ const smoothing = 0.5
 /** How fast what is normal follows what is seen. It falls fast: nothing is faster than it can be without a queue. */
 const normalRises = 0.05
 const normalFalls = 0.3
+/** After so many windows in which latency held the limit down, some twenty seconds, it is looked at whether what is normal has changed. */
+const heldWindowsMax = 80
+/** With a third of the requests under way there is no queue: the limit settles at half again as many as are worked on, and its root. */
+const lookShare = 1 / 3
 
 /**
  * Gradient2: the limit grows by its root while latency is normal, and shrinks by as much as latency is above that.
@@ -39,8 +43,9 @@ const normalFalls = 0.3
  * Two things differ from the published algorithm. What is normal is known by kind of request, and so is slowness; that of the
  * request in the middle counts: more of what is dear is no slowness, nor is a kind that waits for something of its own, as
  * passwords do for a thread and sign-ups for another cell. And what is normal does not rise by what is seen while the limit is in use, for that
- * contains our own queue: the original learns an overload that lasts as its normal state, and lets more in, again and again. At
- * its lowest the limit leaves no queue, so what is seen there is believed.
+ * contains our own queue: the original learns an overload that lasts as its normal state, and lets more in, again and again. But
+ * a database can become slower for good. So a limit that is held down goes to a third now and then, for half a second: there is no
+ * queue then, and what is seen is believed.
  *
  * @see https://github.com/Netflix/concurrency-limits
  */
@@ -48,6 +53,10 @@ export const createConcurrencyLimit = ({ initial, min, max, clock }: Concurrency
   const normal = new Map<string, number>()
   let limit = initial
   let window = openWindow(clock())
+  /** Windows since the last look in which latency held the limit down. */
+  let heldWindows = 0
+  /** While it is looked at what is normal: the limit before. */
+  let resumeAt: number | undefined
 
   /** By how many times what is normal the requests of the window took longer: half of them are of a kind that took no longer. */
   const slowness = (): number => {
@@ -63,23 +72,40 @@ export const createConcurrencyLimit = ({ initial, min, max, clock }: Concurrency
     return 1
   }
 
-  const learn = (isQueueless: boolean) => {
+  /** How much of what is seen above what is normal is believed: none of it while there may be a queue of ours. */
+  const learn = (rises: number) => {
     for (const [kind, { sumMs, count }] of window.kinds) {
       const seen = sumMs / count
       const known = normal.get(kind) ?? seen
-      if (seen < known) normal.set(kind, known + normalFalls * (seen - known))
-      else if (isQueueless || known === seen) normal.set(kind, known + normalRises * (seen - known))
+      normal.set(kind, known + (seen < known ? normalFalls : rises) * (seen - known))
     }
   }
 
-  const closeWindow = () => {
+  const follow = () => {
     const inUse = window.mostInFlight >= limit / 2
-    if (inUse) {
-      const gradient = Math.min(1, Math.max(gradientMin, tolerance / slowness()))
-      const found = limit * gradient + Math.sqrt(limit)
-      limit = Math.min(max, Math.max(min, limit + smoothing * (found - limit)))
-    }
-    learn(!inUse || window.mostInFlight <= min)
+    learn(inUse ? 0 : normalRises)
+    if (!inUse) return
+    const times = slowness()
+    const gradient = Math.min(1, Math.max(gradientMin, tolerance / times))
+    const found = limit * gradient + Math.sqrt(limit)
+    limit = Math.min(max, Math.max(min, limit + smoothing * (found - limit)))
+    if (times <= tolerance || ++heldWindows < heldWindowsMax) return
+    resumeAt = limit
+    limit = Math.max(min, limit * lookShare)
+  }
+
+  /** Waits until those are answered that were let in before. */
+  const lookAtNormal = (resume: number) => {
+    if (window.mostInFlight > Math.max(limit, 1)) return
+    learn(1)
+    limit = resume
+    resumeAt = undefined
+    heldWindows = 0
+  }
+
+  const closeWindow = () => {
+    if (resumeAt === undefined) follow()
+    else lookAtNormal(resumeAt)
     window = openWindow(clock())
   }
 

@@ -15,7 +15,7 @@ export type Listener = {
   linger(): Promise<void>
   /** Takes no more connections; resolves when the last request has its answer and every connection is closed. Called once. */
   close(): Promise<void>
-  /** Requests that have no answer yet. */
+  /** Requests that have arrived and have no answer yet. */
   underWay(): number
 }
 
@@ -29,6 +29,11 @@ const lookEveryMs = 50
  * for 600 s.
  */
 const keepAliveMs = 620_000
+
+/** Edges and Pub/Sub send at once what they send. Whoever has not within this is told 408, and closed. */
+const requestMaxMs = 10_000
+/** How often it is looked at. */
+const requestLookMs = 1_000
 
 /** What asks after the process says nothing of the clients. */
 const probes = new Set(['/healthz', '/readyz'])
@@ -48,10 +53,16 @@ export const listen = (options: ListenerOptions): Listener => {
     answering.add(response)
     response.once('close', () => answering.delete(response))
   }
-  const server = createServer({ keepAliveTimeout: keepAliveMs }, options.answer)
+  const server = createServer(
+    { keepAliveTimeout: keepAliveMs, requestTimeout: requestMaxMs, connectionsCheckingInterval: requestLookMs },
+    options.answer,
+  )
   server.prependListener('request', note)
   server.on('error', options.onError)
   server.listen(options.port, options.onListening)
+
+  /** What is not here in full has not been begun. */
+  const underWay = () => [...answering].filter(({ req }) => req.complete).length
 
   return {
     linger: async () => {
@@ -67,12 +78,12 @@ export const listen = (options: ListenerOptions): Listener => {
       leaving = true
       for (const response of answering) sayGoodbye(response)
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      while (answering.size > 0) await pause(lookEveryMs)
+      while (underWay() > 0) await pause(lookEveryMs)
       await Promise.race([closed, pause(lookEveryMs)])
       // What is open still has sent half a request, or none; Node would wait a minute for the rest.
       server.closeAllConnections()
       await closed
     },
-    underWay: () => answering.size,
+    underWay,
   }
 }

@@ -2426,6 +2426,15 @@ export const mutants: readonly Mutant[] = [
     testName: 'a kind that waits for something of its own',
   },
   {
+    name: 'room-for-half-a-request',
+    file: 'core/app.ts',
+    find: 'const request = await rawRequestOf(c, bytesMax)',
+    replace:
+      'const early = await options.admission.enter(loadClass, path)\n    const request = await rawRequestOf(c, bytesMax)\n    early(false)',
+    test: 'test/slow-senders.test.ts',
+    testName: 'whoever sends half a request',
+  },
+  {
     name: 'admission-crowd',
     file: 'core/admission.ts',
     find: 'isCrowded ? crowdedWaitMs[loadClass] : waitMs',
@@ -2436,7 +2445,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'admission-line-bound',
     file: 'core/admission.ts',
-    find: '      if (waiting >= waitingMax) throw refuse(loadClass)\n',
+    find: '      if (line.waiting.size >= waitingMax) throw refuse(loadClass)\n',
     replace: '',
     test: admission,
     testName: 'a refusal says when to come back',
@@ -2444,18 +2453,18 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'limit-learns-overload',
     file: 'core/concurrency-limit.ts',
-    find: 'learn(!inUse || window.mostInFlight <= min)',
-    replace: 'learn(true)',
+    find: 'learn(inUse ? 0 : normalRises)',
+    replace: 'learn(normalRises)',
     test: admission,
     testName: 'three times what 4 servers',
   },
   {
     name: 'limit-never-learns',
     file: 'core/concurrency-limit.ts',
-    find: 'learn(!inUse || window.mostInFlight <= min)',
-    replace: 'learn(!inUse)',
+    find: 'if (times <= tolerance || ++heldWindows < heldWindowsMax) return',
+    replace: 'if (times > 0) return',
     test: admission,
-    testName: 'a database that has become slower for good',
+    testName: 'where everything takes longer from now on',
   },
   {
     name: 'limit-unused-grows',
