@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Fault } from '#contract/problem.ts'
-import type { Command } from '#core/command.ts'
+import type { Command, Written } from '#core/command.ts'
 import { createWrite, type Outcome } from '#core/write.ts'
 import type { Tx } from '#db/client.ts'
 import { upsertCurrency } from '#db/wallet.ts'
@@ -50,7 +50,16 @@ const codeOf = (work: Promise<unknown>) =>
 
 test('of 20 calls at once under one key one has an effect and the others its answer; another request is 422', async () => {
   const key = randomUUID()
-  const calls = Array.from({ length: 20 }, () => write().one(commandOf(key), 200, raise('herd')))
+  // On a busy machine the first takes longer than the others wait: who is told so comes again.
+  const answer = async (): Promise<Written> => {
+    try {
+      return await write().one(commandOf(key), 200, raise('herd'))
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'idempotency_in_flight') return answer()
+      throw error
+    }
+  }
+  const calls = Array.from({ length: 20 }, answer)
   const answers = await Promise.all(calls)
   expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1)
   expect(new Set(answers.map(({ body }) => body)).size).toBe(1)
