@@ -36,6 +36,8 @@ const normalFalls = 0.3
 const heldWindowsMax = 80
 /** With a third of the requests under way there is no queue: the limit settles at half again as many as are worked on, and its root. */
 const lookShare = 1 / 3
+/** A look that takes longer waits for requests which are slow whatever is let in, and keeps everybody else out meanwhile. */
+const lookMaxMs = 1_000
 
 /**
  * Gradient2: the limit grows by its root while latency is normal, and shrinks by as much as latency is above that.
@@ -57,6 +59,7 @@ export const createConcurrencyLimit = ({ initial, min, max, clock }: Concurrency
   let heldWindows = 0
   /** While it is looked at what is normal: the limit before. */
   let resumeAt: number | undefined
+  let lookedSince = 0
 
   /** By how many times what is normal the requests of the window took longer: half of them are of a kind that took no longer. */
   const slowness = (): number => {
@@ -91,6 +94,7 @@ export const createConcurrencyLimit = ({ initial, min, max, clock }: Concurrency
     limit = Math.min(max, Math.max(min, limit + smoothing * (found - limit)))
     if (times <= tolerance || ++heldWindows < heldWindowsMax) return
     resumeAt = limit
+    lookedSince = clock()
     limit = Math.max(min, limit * lookShare)
   }
 
@@ -98,6 +102,10 @@ export const createConcurrencyLimit = ({ initial, min, max, clock }: Concurrency
   const lookAtNormal = (resume: number) => {
     if (window.mostInFlight > Math.max(limit, 1)) return
     learn(1)
+    endLook(resume)
+  }
+
+  const endLook = (resume: number) => {
     limit = resume
     resumeAt = undefined
     heldWindows = 0
@@ -110,7 +118,10 @@ export const createConcurrencyLimit = ({ initial, min, max, clock }: Concurrency
   }
 
   return {
-    current: () => Math.floor(limit),
+    current: () => {
+      if (resumeAt !== undefined && clock() - lookedSince > lookMaxMs) endLook(resumeAt)
+      return Math.floor(limit)
+    },
     note: ({ kind, durationMs }, inFlight) => {
       const sum = window.kinds.get(kind) ?? { sumMs: 0, count: 0 }
       window.kinds.set(kind, { sumMs: sum.sumMs + durationMs, count: sum.count + 1 })

@@ -234,6 +234,19 @@ test('where everything takes longer from now on, a core soon does what it can ag
   expect(all.served / 30).toBeGreaterThan((0.93 * 16_000) / 50)
 })
 
+test('a look that slow requests hold up ends after a second', () => {
+  const limit = gradientOf({ initial: 60, min: 4 })
+  for (let round = 0; round < 20; round++) note(limit, 'read', 5, 1)
+  let before = limit.current()
+  for (let round = 0; limit.current() > before / 2; round++) {
+    before = limit.current()
+    note(limit, 'read', 9, before)
+    expect(round).toBeLessThan(1_000)
+  }
+  vi.advanceTimersByTime(1_001)
+  expect(limit.current()).toBeGreaterThan(before / 2)
+})
+
 test('a limit that nobody needs does not grow', () => {
   const limit = gradientOf({ initial: 20, min: 4 })
   for (let round = 0; round < 100; round++) note(limit, 'read', 5, 3)

@@ -2467,6 +2467,14 @@ export const mutants: readonly Mutant[] = [
     testName: 'where everything takes longer from now on',
   },
   {
+    name: 'look-without-end',
+    file: 'core/concurrency-limit.ts',
+    find: '      if (resumeAt !== undefined && clock() - lookedSince > lookMaxMs) endLook(resumeAt)\n',
+    replace: '',
+    test: admission,
+    testName: 'a look that slow requests hold up',
+  },
+  {
     name: 'limit-unused-grows',
     file: 'core/concurrency-limit.ts',
     find: 'const inUse = window.mostInFlight >= limit / 2',
