@@ -2467,9 +2467,17 @@ export const mutants: readonly Mutant[] = [
     testName: 'where everything takes longer from now on',
   },
   {
+    name: 'look-refuses-sign-ins',
+    file: 'core/admission.ts',
+    find: "if (loadClass === 'sign-in' && limit.isLooking()) {",
+    replace: 'if (false) {',
+    test: admission,
+    testName: 'while it is looked at what is normal whoever signs in',
+  },
+  {
     name: 'look-without-end',
     file: 'core/concurrency-limit.ts',
-    find: '      if (resumeAt !== undefined && clock() - lookedSince > lookMaxMs) endLook(resumeAt)\n',
+    find: '    if (resumeAt !== undefined && clock() - lookedSince > lookMaxMs) endLook(resumeAt)\n',
     replace: '',
     test: admission,
     testName: 'a look that slow requests hold up',
