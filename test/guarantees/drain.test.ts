@@ -13,7 +13,7 @@ import { makePlayers } from '#test/wallet-calls.ts'
 
 const restarts = sized({ short: 3, long: 30 })
 /** Beside everything else that runs on the machine while the tests do. */
-const callsPerSecond = sized({ short: 200, long: 500 })
+const callsPerSecond = sized({ short: 100, long: 500 })
 /** One is always on its way out or in; the others serve. */
 const placesCount = sized({ short: 2, long: 3 })
 /** Of four calls one reads a profile, which caches answer mostly, one a wallet, and two grant under a key of their own. */
