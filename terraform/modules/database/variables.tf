@@ -38,11 +38,11 @@ variable "private_network" {
 variable "database_version" {
   description = "The version of Postgres, by Google's name; a later one is a change in place with minutes of downtime."
   type        = string
-  default     = "POSTGRES_17"
+  default     = "POSTGRES_18"
 
   validation {
     condition     = can(regex("^POSTGRES_(1[5-9]|[2-9][0-9])$", var.database_version))
-    error_message = "database_version is POSTGRES_15 or later, such as POSTGRES_17."
+    error_message = "database_version is POSTGRES_15 or later, such as POSTGRES_18."
   }
 }
 
@@ -63,7 +63,7 @@ variable "tier" {
   type        = string
 
   validation {
-    condition     = can(regex(var.edition == "ENTERPRISE" ? "^db-(custom-[0-9]+-[0-9]+|g1-small|f1-micro)$" : "^db-(perf-optimized-N|c4a-highmem)-[0-9]+$", var.tier))
+    condition     = can(regex(var.edition == "ENTERPRISE" ? "^db-(custom-[0-9]+-[0-9]+|g1-small|f1-micro)$" : "^db-perf-optimized-N-[0-9]+$", var.tier))
     error_message = "tier does not go with edition: ENTERPRISE takes db-custom-<cores>-<MB>, such as db-custom-2-8192, and ENTERPRISE_PLUS takes db-perf-optimized-N-<cores>."
   }
 }
