@@ -3,8 +3,8 @@ mock_provider "google" {
     defaults = {
       endpoints = [{
         connections = [
-          { psc_auto_connection = [{ connection_type = "CONNECTION_TYPE_PRIMARY", ip_address = "10.0.0.3", port = "6380" }] },
-          { psc_auto_connection = [{ connection_type = "CONNECTION_TYPE_DISCOVERY", ip_address = "10.0.0.2", port = "6379" }] },
+          { psc_auto_connection = [{ connection_type = "CONNECTION_TYPE_PRIMARY", ip_address = "10.0.0.3", port = 6380 }] },
+          { psc_auto_connection = [{ connection_type = "CONNECTION_TYPE_DISCOVERY", ip_address = "10.0.0.2", port = 6379 }] },
         ]
       }]
       managed_server_ca = [{
@@ -42,7 +42,7 @@ run "it_is_reached_in_the_cells_subnet_and_in_tls" {
     error_message = "Everything is in TLS."
   }
   assert {
-    condition     = output.url == "rediss://10.0.0.2:6379" && output.host == "10.0.0.2" && output.port == "6379"
+    condition     = output.url == "rediss://10.0.0.2:6379" && output.host == "10.0.0.2" && output.port == 6379
     error_message = "The address is that of the discovery endpoint, for TLS."
   }
   assert {

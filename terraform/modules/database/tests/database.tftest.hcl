@@ -102,6 +102,31 @@ run "a_read_replica_is_like_its_primary" {
   }
 }
 
+run "both_replicas_stand_side_by_side" {
+  variables {
+    replica   = true
+    dr_region = "europe-west4"
+  }
+
+  assert {
+    condition     = keys(google_sql_database_instance.replica) == ["dr", "replica"] && output.replica_private_ip == "10.255.0.3" && output.dr_instance == "perigee-eu1-postgres-dr"
+    error_message = "There are two replicas."
+  }
+}
+
+# After a run in which both are there already.
+run "a_disk_that_has_grown_is_left_alone" {
+  variables {
+    disk_gb = 50
+    replica = true
+  }
+
+  assert {
+    condition     = google_sql_database_instance.primary.settings[0].disk_size == 100 && google_sql_database_instance.replica["replica"].settings[0].disk_size == 100
+    error_message = "A disk cannot shrink: a smaller disk_gb changes nothing."
+  }
+}
+
 run "a_replica_elsewhere_is_there_for_when_the_region_is_lost" {
   variables {
     dr_region = "europe-west4"
@@ -122,6 +147,9 @@ run "a_replica_elsewhere_is_there_for_when_the_region_is_lost" {
 }
 
 run "what_is_asked_for_is_set" {
+  # Instances of its own: the size of a disk is looked at only when it is made.
+  state_key = "asked"
+
   variables {
     edition               = "ENTERPRISE_PLUS"
     tier                  = "db-perf-optimized-N-4"
