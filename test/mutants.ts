@@ -14,6 +14,7 @@ const drain = 'test/guarantees/drain.test.ts'
 const start = 'test/start.test.ts'
 const stop = 'test/stop.test.ts'
 const redisLost = 'test/redis-lost.test.ts'
+const redisTls = 'test/redis-tls.test.ts'
 const idempotency = 'test/idempotency.test.ts'
 const simulate = 'test/simulate.test.ts'
 const refresh = 'test/refresh.test.ts'
@@ -2689,6 +2690,30 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     test: 'test/ports/event-bus.test.ts',
     testName: 'direct > after the end of the subscriptions',
+  },
+  {
+    name: 'redis-cluster-in-clear',
+    file: 'infra/redis.ts',
+    find: 'redisOptions: { commandTimeout: commandTimeoutMs, ...tls },',
+    replace: 'redisOptions: { commandTimeout: commandTimeoutMs },',
+    test: redisTls,
+    testName: 'a cluster is used in TLS',
+  },
+  {
+    name: 'redis-of-any-authority',
+    file: 'infra/redis.ts',
+    find: '{ tls: { ca, checkServerIdentity',
+    replace: '{ tls: { ca, rejectUnauthorized: false, checkServerIdentity',
+    test: redisTls,
+    testName: 'a Redis is used in TLS',
+  },
+  {
+    name: 'redis-by-name',
+    file: 'infra/redis.ts',
+    find: '{ ca, checkServerIdentity: () => undefined }',
+    replace: '{ ca }',
+    test: redisTls,
+    testName: 'a Redis is used in TLS',
   },
   {
     name: 'redis-back-after-a-second',
