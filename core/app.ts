@@ -16,6 +16,7 @@ import { verifyEdgeSignature } from './edge-signature.ts'
 import { faultOf } from './fault.ts'
 import { Absent, type Handler, type Reply } from './handler.ts'
 import { type InternalRoute, internalBytesMax } from './internal.ts'
+import { paths } from './paths.ts'
 import { type PrincipalReader, principalName, requireLiveSession, requireRights } from './principal.ts'
 import type { PushReceiver } from './push.ts'
 import type { Replica } from './replica.ts'
@@ -59,8 +60,8 @@ type LoggedOptions = AppOptions & { readonly watch: WatchRequests }
 export const createApp = (given: AppOptions): Hono => {
   const options: LoggedOptions = { ...given, watch: createWatchRequests(given.telemetry) }
   const app = new Hono()
-  app.get('/healthz', (c) => c.text('ok'))
-  app.get('/readyz', async (c) => {
+  app.get(paths.live, (c) => c.text('ok'))
+  app.get(paths.ready, async (c) => {
     try {
       await options.ready()
       return c.text('ready')
@@ -78,7 +79,7 @@ export const createApp = (given: AppOptions): Hono => {
   const { push } = options
   if (push)
     // Not by load: Pub/Sub counts a refusal as an attempt. They have a bound of their own.
-    app.post(pushPath, (c) => logged(c, options, pushPath, (trail) => replyPush(c, push, trail)))
+    app.post(paths.events, (c) => logged(c, options, paths.events, (trail) => replyPush(c, push, trail)))
   const handlers = options.handlers.toSorted((a, b) => bySpecificity(a.route, b.route))
   for (const handler of handlers) {
     const { method, path } = handler.route
@@ -198,7 +199,6 @@ const rawRequestOf = async (c: HonoContext, limitBytes: number): Promise<RawRequ
 }
 
 /** Where Pub/Sub pushes to. */
-const pushPath = '/internal/events'
 
 /** A request that ran out of time sooner than this did so before it was begun. */
 const begunMs = 100

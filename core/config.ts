@@ -154,6 +154,23 @@ const coreShape = {
     .describe('direct: no Pub/Sub, the relay hands events to the consumers in its process'),
 }
 
+const secretSettings: readonly string[] = [
+  'DATABASE_URL',
+  'DATABASE_REPLICA_URL',
+  'MASTER_KEYS',
+  'EDGE_KEYS',
+  'UPSTASH_TOKEN',
+] satisfies (keyof typeof coreShape)[]
+
+const isRequired = (schema: z.ZodType) => !schema.safeParse(undefined).success
+
+/** The names of the variables that a core reads: those without which it does not start, the others, and which nobody is to see. */
+export const settings = {
+  required: Object.entries(coreShape).flatMap(([name, schema]) => (isRequired(schema) ? [name] : [])),
+  optional: Object.entries(coreShape).flatMap(([name, schema]) => (isRequired(schema) ? [] : [name])),
+  secret: secretSettings,
+}
+
 const commandSchema = z.object(commandShape)
 const coreSchema = z.object(coreShape)
 

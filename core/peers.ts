@@ -4,6 +4,7 @@ import type { Cell } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
 import { silentTelemetry, type Telemetry } from '#infra/telemetry.ts'
 import type { Context } from './context.ts'
+import { paths } from './paths.ts'
 
 /** Between the farthest regions a trip takes a third of a second; a core that needs longer than this is not well. */
 const answerMaxMs = 2_000
@@ -80,7 +81,7 @@ export const createPeers = (options: {
   return {
     ask,
     ping: async (cell) => {
-      const response = await fetch(urlOf(cell, '/healthz'), { signal: AbortSignal.timeout(answerMaxMs) })
+      const response = await fetch(urlOf(cell, paths.live), { signal: AbortSignal.timeout(answerMaxMs) })
       if (!response.ok) throw new Error(`the core of ${cell} answered ${response.status}`)
     },
   }
