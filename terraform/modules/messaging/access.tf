@@ -26,7 +26,7 @@ resource "google_pubsub_subscription_iam_member" "subscriber" {
 # nothing fails: the message is delivered for ever.
 resource "google_pubsub_topic_iam_member" "dead_letter_publisher" {
   project = var.project_id
-  topic   = google_pubsub_topic.this["deadLetters"].name
+  topic   = google_pubsub_topic.this["dead-letters"].name
   role    = "roles/pubsub.publisher"
   member  = local.service_agent
 }

@@ -5,13 +5,10 @@ locals {
 
   # How a member of an event is read from its JSON. What does not fit is null, so that one odd event spoils no query.
   readers = {
-    string    = "JSON_VALUE(data, '$.%s')"
-    integer   = "SAFE_CAST(JSON_VALUE(data, '$.%s') AS INT64)"
-    number    = "SAFE_CAST(JSON_VALUE(data, '$.%s') AS FLOAT64)"
-    boolean   = "SAFE_CAST(JSON_VALUE(data, '$.%s') AS BOOL)"
-    timestamp = "SAFE_CAST(JSON_VALUE(data, '$.%s') AS TIMESTAMP)"
-    strings   = "JSON_VALUE_ARRAY(data, '$.%s')"
-    json      = "JSON_QUERY(data, '$.%s')"
+    string  = "JSON_VALUE(data, '$.%s')"
+    integer = "SAFE_CAST(JSON_VALUE(data, '$.%s') AS INT64)"
+    time    = "SAFE_CAST(JSON_VALUE(data, '$.%s') AS TIMESTAMP)"
+    json    = "JSON_QUERY(data, '$.%s')"
   }
 
   # A member that is named as a column of every view is told apart by `data_`.
@@ -100,7 +97,7 @@ resource "google_pubsub_subscription" "analytics" {
 
   # What cannot be written is seen there, among the letters that people look at.
   dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.this["deadLetters"].id
+    dead_letter_topic     = google_pubsub_topic.this["dead-letters"].id
     max_delivery_attempts = 100
   }
 

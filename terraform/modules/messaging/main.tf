@@ -20,7 +20,7 @@ locals {
   ]...)
 
   # What refuses a dead letter gets it again: the policy would put it back into the topic that it came from.
-  dead_lettered = { for name, of in local.subscriptions : name => of if of.topic != "deadLetters" }
+  dead_lettered = { for name, of in local.subscriptions : name => of if of.topic != "dead-letters" }
 
   # What nobody took waits for as long as Pub/Sub allows: a cell that comes back after weeks finds all that the others told it.
   backlog_retention = "${31 * 86400}s"
@@ -70,10 +70,10 @@ resource "google_pubsub_subscription" "this" {
   }
 
   dynamic "dead_letter_policy" {
-    for_each = each.value.topic == "deadLetters" ? [] : [1]
+    for_each = each.value.topic == "dead-letters" ? [] : [1]
 
     content {
-      dead_letter_topic = google_pubsub_topic.this["deadLetters"].id
+      dead_letter_topic = google_pubsub_topic.this["dead-letters"].id
       # The core gives up after ten, with a reason. This is for what kills whoever takes it.
       max_delivery_attempts = 100
     }
@@ -97,8 +97,8 @@ resource "google_pubsub_subscription" "this" {
 # For people: every dead letter, also of a cell that is gone, until somebody has looked.
 resource "google_pubsub_subscription" "dead_letters" {
   project                    = var.project_id
-  name                       = "${local.topics["deadLetters"]}-inspect"
-  topic                      = google_pubsub_topic.this["deadLetters"].id
+  name                       = "${local.topics["dead-letters"]}-inspect"
+  topic                      = google_pubsub_topic.this["dead-letters"].id
   labels                     = var.labels
   ack_deadline_seconds       = 600
   message_retention_duration = local.backlog_retention

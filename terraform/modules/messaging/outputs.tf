@@ -1,5 +1,5 @@
 output "topics" {
-  description = "What a topic is for (events, replication, deadLetters) -> its name."
+  description = "What a topic is for (events, replication, dead-letters) -> its name."
   value       = { for key, topic in google_pubsub_topic.this : key => topic.name }
 }
 

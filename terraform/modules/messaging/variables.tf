@@ -56,9 +56,9 @@ variable "control_cell" {
 variable "topics" {
   description = "Topics by what they are for, and the names that follow the prefix: `topics` of terraform/contract.json."
   type = object({
-    events      = string
-    replication = string
-    deadLetters = string
+    events       = string
+    replication  = string
+    dead-letters = string
   })
 
   validation {
@@ -76,7 +76,7 @@ variable "subscriptions" {
 
   validation {
     condition     = alltrue([for consumer in values(var.subscriptions) : contains(keys(var.topics), consumer.topic)])
-    error_message = "Give topic as one of events, replication and deadLetters."
+    error_message = "Give topic as one of events, replication and dead-letters."
   }
 
   validation {
@@ -86,8 +86,8 @@ variable "subscriptions" {
 
   # Cores only work off what they are told of: a letter that no cell files is seen by nobody but who looks into Pub/Sub.
   validation {
-    condition     = anytrue([for consumer in values(var.subscriptions) : consumer.topic == "deadLetters" && consumer.cells == "all"])
-    error_message = "Give every cell a subscription of the dead-letter topic: one with topic deadLetters and cells all."
+    condition     = anytrue([for consumer in values(var.subscriptions) : consumer.topic == "dead-letters" && consumer.cells == "all"])
+    error_message = "Give every cell a subscription of the dead-letter topic: one with topic dead-letters and cells all."
   }
 }
 
@@ -175,7 +175,7 @@ variable "analytics" {
 }
 
 variable "events" {
-  description = "Type of event -> member of its data -> what it is (string, integer, number, boolean, timestamp, strings or json): `events` of terraform/contract.json, of which the views are made."
+  description = "Type of event -> member of its data -> what it is (string, integer, time or json): `events` of terraform/contract.json, of which the views are made."
   type        = map(map(string))
   default     = {}
 
@@ -188,9 +188,9 @@ variable "events" {
     condition = alltrue(flatten([
       for members in values(var.events) : [
         for member, kind in members :
-        can(regex("^[a-z][A-Za-z0-9]*$", member)) && contains(["string", "integer", "number", "boolean", "timestamp", "strings", "json"], kind)
+        can(regex("^[a-z][A-Za-z0-9]*$", member)) && contains(["string", "integer", "time", "json"], kind)
       ]
     ]))
-    error_message = "Give each member a lowerCamel name and one of string, integer, number, boolean, timestamp, strings and json."
+    error_message = "Give each member a lowerCamel name and one of string, integer, time and json."
   }
 }

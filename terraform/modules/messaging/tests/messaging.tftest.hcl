@@ -12,13 +12,13 @@ variables {
     eu1 = { region = "europe-west1", push_url = "https://eu1.example.com" }
     us1 = { region = "us-central1", push_url = "https://us1.example.com" }
   }
-  topics = { events = "events", replication = "replication", deadLetters = "dead-letters" }
+  topics = { events = "events", replication = "replication", dead-letters = "dead-letters" }
   subscriptions = {
     invalidate       = { topic = "events", cells = "all" }
     move-credentials = { topic = "events", cells = "followers" }
     replicate        = { topic = "replication", cells = "followers" }
     announce         = { topic = "events", cells = "control" }
-    dead-letters     = { topic = "deadLetters", cells = "all" }
+    dead-letters     = { topic = "dead-letters", cells = "all" }
   }
   push            = { service_account = "push@perigee-test.iam.gserviceaccount.com", audience = "https://perigee.example.com" }
   push_path       = "/internal/events"
@@ -27,7 +27,7 @@ variables {
   analytics       = { location = "EU", retention_days = 400 }
   events = {
     "perigee.player.created.v1" = { playerId = "string", displayName = "string" }
-    "perigee.wallet.changed.v1" = { playerId = "string", changes = "json", version = "integer", share = "number", isNew = "boolean", endsAt = "timestamp", names = "strings" }
+    "perigee.wallet.changed.v1" = { playerId = "string", changes = "json", version = "integer", endsAt = "time" }
   }
 }
 
@@ -41,7 +41,7 @@ run "two_cells" {
   }
 
   assert {
-    condition     = { for key, topic in google_pubsub_topic.this : key => topic.name } == { events = "perigee-events", replication = "perigee-replication", deadLetters = "perigee-dead-letters" }
+    condition     = { for key, topic in google_pubsub_topic.this : key => topic.name } == { events = "perigee-events", replication = "perigee-replication", dead-letters = "perigee-dead-letters" }
     error_message = "Topics are not named by prefix and part."
   }
 
@@ -70,7 +70,7 @@ run "two_cells" {
   assert {
     condition = alltrue([
       for name, subscription in google_pubsub_subscription.this :
-      subscription.topic == google_pubsub_topic.this[var.subscriptions[split("-", name)[2] == "dead" ? "dead-letters" : join("-", slice(split("-", name), 2, length(split("-", name))))].topic].id
+      subscription.topic == google_pubsub_topic.this[var.subscriptions[join("-", slice(split("-", name), 2, length(split("-", name))))].topic].id
     ])
     error_message = "A subscription is of another topic than its consumer's."
   }
@@ -92,7 +92,7 @@ run "dead_letters" {
     condition = alltrue([
       for name, subscription in google_pubsub_subscription.this :
       endswith(name, "-dead-letters") ? length(subscription.dead_letter_policy) == 0 : (
-        subscription.dead_letter_policy[0].dead_letter_topic == google_pubsub_topic.this["deadLetters"].id &&
+        subscription.dead_letter_policy[0].dead_letter_topic == google_pubsub_topic.this["dead-letters"].id &&
         subscription.dead_letter_policy[0].max_delivery_attempts == 100
       )
     ])
@@ -121,7 +121,7 @@ run "dead_letters" {
 
   assert {
     condition = (
-      google_pubsub_subscription.dead_letters.topic == google_pubsub_topic.this["deadLetters"].id &&
+      google_pubsub_subscription.dead_letters.topic == google_pubsub_topic.this["dead-letters"].id &&
       length(google_pubsub_subscription.dead_letters.push_config) == 0 &&
       output.dead_letter_subscription == google_pubsub_subscription.dead_letters.name
     )
@@ -131,7 +131,7 @@ run "dead_letters" {
   assert {
     condition = alltrue([
       for cell in keys(var.cells) :
-      google_pubsub_subscription.this["perigee-${cell}-dead-letters"].topic == google_pubsub_topic.this["deadLetters"].id
+      google_pubsub_subscription.this["perigee-${cell}-dead-letters"].topic == google_pubsub_topic.this["dead-letters"].id
     ])
     error_message = "A cell does not file its dead letters."
   }
@@ -222,10 +222,7 @@ run "analytics" {
         "JSON_VALUE(data, '$.playerId') AS `player_id`",
         "JSON_QUERY(data, '$.changes') AS `changes`",
         "SAFE_CAST(JSON_VALUE(data, '$.version') AS INT64) AS `data_version`",
-        "SAFE_CAST(JSON_VALUE(data, '$.share') AS FLOAT64) AS `share`",
-        "SAFE_CAST(JSON_VALUE(data, '$.isNew') AS BOOL) AS `is_new`",
         "SAFE_CAST(JSON_VALUE(data, '$.endsAt') AS TIMESTAMP) AS `ends_at`",
-        "JSON_VALUE_ARRAY(data, '$.names') AS `names`",
       ] : strcontains(google_bigquery_table.view["perigee.wallet.changed.v1"].view[0].query, line)
     ])
     error_message = "A member is not read as what it is."
@@ -357,7 +354,7 @@ run "refuses_an_address_with_a_path" {
 run "refuses_two_topics_of_one_name" {
   command = plan
   variables {
-    topics = { events = "events", replication = "events", deadLetters = "dead-letters" }
+    topics = { events = "events", replication = "events", dead-letters = "dead-letters" }
   }
   expect_failures = [var.topics]
 }
@@ -365,7 +362,7 @@ run "refuses_two_topics_of_one_name" {
 run "refuses_an_unknown_topic" {
   command = plan
   variables {
-    subscriptions = { invalidate = { topic = "event", cells = "all" }, dead-letters = { topic = "deadLetters", cells = "all" } }
+    subscriptions = { invalidate = { topic = "event", cells = "all" }, dead-letters = { topic = "dead-letters", cells = "all" } }
   }
   expect_failures = [var.subscriptions]
 }
@@ -373,7 +370,7 @@ run "refuses_an_unknown_topic" {
 run "refuses_unknown_cells" {
   command = plan
   variables {
-    subscriptions = { invalidate = { topic = "events", cells = "some" }, dead-letters = { topic = "deadLetters", cells = "all" } }
+    subscriptions = { invalidate = { topic = "events", cells = "some" }, dead-letters = { topic = "dead-letters", cells = "all" } }
   }
   expect_failures = [var.subscriptions]
 }
@@ -381,7 +378,7 @@ run "refuses_unknown_cells" {
 run "refuses_dead_letters_without_a_subscription" {
   command = plan
   variables {
-    subscriptions = { invalidate = { topic = "events", cells = "all" }, dead-letters = { topic = "deadLetters", cells = "control" } }
+    subscriptions = { invalidate = { topic = "events", cells = "all" }, dead-letters = { topic = "dead-letters", cells = "control" } }
   }
   expect_failures = [var.subscriptions]
 }
