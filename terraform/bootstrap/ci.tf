@@ -99,6 +99,26 @@ resource "google_project_iam_member" "plan" {
   member  = google_service_account.ci["plan"].member
 }
 
+# What is read for a plan and is in no role of those who only look.
+resource "google_project_iam_custom_role" "plan" {
+  project     = var.project_id
+  role_id     = "${replace(var.name, "-", "_")}_plan"
+  title       = "${var.name} plan"
+  description = "Reads how the network reaches managed services."
+  permissions = [
+    "networkconnectivity.serviceConnectionPolicies.get",
+    "servicenetworking.services.get",
+  ]
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_project_iam_member" "plan_network" {
+  project = var.project_id
+  role    = google_project_iam_custom_role.plan.name
+  member  = google_service_account.ci["plan"].member
+}
+
 resource "google_project_iam_member" "deploy" {
   for_each = local.deploy_roles
 

@@ -119,6 +119,11 @@ run "rights" {
   }
 
   assert {
+    condition     = alltrue([for permission in google_project_iam_custom_role.plan.permissions : endswith(permission, ".get")])
+    error_message = "The role of plans may do more than read."
+  }
+
+  assert {
     condition     = length(setintersection(keys(google_project_iam_member.deploy), ["roles/owner", "roles/editor", "roles/resourcemanager.projectIamAdmin", "roles/iam.serviceAccountKeyAdmin", "roles/iam.serviceAccountTokenCreator"])) == 0
     error_message = "A deployment may do anything, or make keys."
   }

@@ -54,7 +54,7 @@ resource "google_bigquery_table" "events" {
   time_partitioning {
     type          = "DAY"
     field         = "publish_time"
-    expiration_ms = each.value.retention_days == null ? null : each.value.retention_days * 86400000
+    expiration_ms = each.value.retention_days * 86400000
   }
 
   schema = jsonencode([

@@ -22,7 +22,7 @@ locals {
   # What refuses a dead letter gets it again: the policy would put it back into the topic that it came from.
   dead_lettered = { for name, of in local.subscriptions : name => of if of.topic != "dead-letters" }
 
-  # What nobody took waits for as long as Pub/Sub allows: a cell that comes back after weeks finds all that the others told it.
+  # What waits for people, or for a table, waits for as long as Pub/Sub allows.
   backlog_retention = "${31 * 86400}s"
 
   service_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
@@ -56,17 +56,20 @@ resource "google_pubsub_subscription" "this" {
   labels                  = merge(var.labels, { cell = each.value.cell })
   enable_message_ordering = true
   # A pushed message may be held for five seconds while what its consumer works on is away, and then be worked on.
-  ack_deadline_seconds       = 30
-  message_retention_duration = local.backlog_retention
+  ack_deadline_seconds = 30
+  # A receipt in a cell's inbox lives for as long as a dead letter and this: an event that came later would act twice.
+  message_retention_duration = "${7 * 86400}s"
 
   # Without this a subscription that nobody took from for a month is deleted, and with it what waits there.
   expiration_policy {
     ttl = ""
   }
 
+  # What is pulled is held by the core while what a consumer works on is away. What is pushed cannot be, and is counted, so its ten
+  # deliveries are to outlast an outage.
   retry_policy {
-    minimum_backoff = "0.1s"
-    maximum_backoff = "10s"
+    minimum_backoff = each.value.push_url == null ? "0.1s" : "10s"
+    maximum_backoff = each.value.push_url == null ? "10s" : "600s"
   }
 
   dynamic "dead_letter_policy" {

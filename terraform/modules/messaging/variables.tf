@@ -166,12 +166,17 @@ variable "retention_days" {
 }
 
 variable "analytics" {
-  description = "BigQuery location (such as EU) of a table of all events, and days that it keeps them (null: for ever); null for no table."
+  description = "BigQuery location (such as EU) of a table of all events, and days that it keeps them, 400 if unsaid; null for no table."
   type = object({
     location       = string
-    retention_days = optional(number)
+    retention_days = optional(number, 400)
   })
   default = null
+
+  validation {
+    condition     = var.analytics == null ? true : var.analytics.retention_days >= 1
+    error_message = "Set retention_days of analytics to one or more days."
+  }
 }
 
 variable "events" {

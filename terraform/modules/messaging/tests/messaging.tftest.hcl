@@ -24,7 +24,7 @@ variables {
   push_path       = "/internal/events"
   publishers      = { eu1 = "eu1@perigee-test.iam.gserviceaccount.com", us1 = "us1@perigee-test.iam.gserviceaccount.com" }
   storage_regions = ["us-central1", "europe-west1"]
-  analytics       = { location = "EU", retention_days = 400 }
+  analytics       = { location = "EU" }
   events = {
     "perigee.player.created.v1" = { playerId = "string", displayName = "string" }
     "perigee.wallet.changed.v1" = { playerId = "string", changes = "json", version = "integer", endsAt = "time" }
@@ -57,14 +57,18 @@ run "two_cells" {
   assert {
     condition = alltrue([
       for subscription in concat(values(google_pubsub_subscription.this), values(google_pubsub_subscription.analytics), [google_pubsub_subscription.dead_letters]) :
-      length(subscription.expiration_policy) == 1 && alltrue([for policy in subscription.expiration_policy : policy.ttl == ""]) && subscription.message_retention_duration == "2678400s"
+      length(subscription.expiration_policy) == 1 && alltrue([for policy in subscription.expiration_policy : policy.ttl == ""])
     ])
     error_message = "A subscription expires."
   }
 
   assert {
-    condition     = alltrue([for subscription in google_pubsub_subscription.this : subscription.enable_message_ordering])
-    error_message = "A subscription of a cell has no order."
+    condition = alltrue([
+      for subscription in google_pubsub_subscription.this :
+      subscription.enable_message_ordering && subscription.message_retention_duration == "604800s" &&
+      subscription.retry_policy[0].minimum_backoff == "10s" && subscription.retry_policy[0].maximum_backoff == "600s"
+    ])
+    error_message = "A subscription of a cell has no order, or gives up within an outage, or keeps events for longer than receipts of them."
   }
 
   assert {
@@ -248,15 +252,23 @@ run "no_analytics" {
   }
 }
 
-run "keeps_events_for_ever" {
+run "keeps_events_for_another_time" {
   variables {
-    analytics = { location = "EU" }
+    analytics = { location = "EU", retention_days = 30 }
   }
 
   assert {
-    condition     = google_bigquery_table.events["events"].time_partitioning[0].expiration_ms == null
-    error_message = "Events are forgotten unasked."
+    condition     = google_bigquery_table.events["events"].time_partitioning[0].expiration_ms == 2592000000
+    error_message = "Events are kept for another time than is said."
   }
+}
+
+run "refuses_to_keep_no_event" {
+  command = plan
+  variables {
+    analytics = { location = "EU", retention_days = 0 }
+  }
+  expect_failures = [var.analytics]
 }
 
 run "one_cell_that_pulls" {
@@ -278,8 +290,11 @@ run "one_cell_that_pulls" {
   }
 
   assert {
-    condition     = alltrue([for subscription in google_pubsub_subscription.this : length(subscription.push_config) == 0])
-    error_message = "Events are pushed to nobody."
+    condition = alltrue([
+      for subscription in google_pubsub_subscription.this :
+      length(subscription.push_config) == 0 && subscription.retry_policy[0].minimum_backoff == "0.1s" && subscription.retry_policy[0].maximum_backoff == "10s"
+    ])
+    error_message = "Events are pushed to nobody, or a refused one waits as if they were."
   }
 
   assert {
@@ -325,6 +340,29 @@ run "five_cells" {
   }
 }
 
+# What the code says, by the file that is made from it.
+run "contract" {
+  variables {
+    topics        = jsondecode(file("../../contract.json")).topics
+    subscriptions = jsondecode(file("../../contract.json")).subscriptions
+    push_path     = jsondecode(file("../../contract.json")).paths.events
+    events        = jsondecode(file("../../contract.json")).events
+  }
+
+  assert {
+    condition = toset(keys(google_pubsub_subscription.this)) == toset([
+      "perigee-eu1-invalidate", "perigee-eu1-move-belongings", "perigee-eu1-dead-letters",
+      "perigee-us1-invalidate", "perigee-us1-move-belongings", "perigee-us1-move-credentials", "perigee-us1-replicate", "perigee-us1-dead-letters",
+    ])
+    error_message = "The code subscribes to other names."
+  }
+
+  assert {
+    condition     = toset(keys(google_bigquery_table.view)) == toset(keys(jsondecode(file("../../contract.json")).events))
+    error_message = "An event has no view."
+  }
+}
+
 run "refuses_a_name" {
   command = plan
   variables {
@@ -333,13 +371,21 @@ run "refuses_a_name" {
   expect_failures = [var.name]
 }
 
-run "refuses_no_cell" {
+run "refuses_what_is_no_cell" {
   command = plan
   variables {
     cells      = { eu = { region = "europe-west1", push_url = "https://eu.example.com" } }
     publishers = { eu = "eu@perigee-test.iam.gserviceaccount.com" }
   }
-  expect_failures = [var.cells, var.control_cell]
+  expect_failures = [var.cells]
+}
+
+run "refuses_an_unknown_control_cell" {
+  command = plan
+  variables {
+    control_cell = "ap1"
+  }
+  expect_failures = [var.control_cell]
 }
 
 run "refuses_an_address_with_a_path" {

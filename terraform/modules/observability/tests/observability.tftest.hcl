@@ -214,6 +214,17 @@ run "five_cells" {
   }
 }
 
+run "rules_of_the_repository" {
+  variables {
+    alerts = jsondecode(file("../../../infra/alerts.json"))
+  }
+
+  assert {
+    condition     = toset(keys(google_monitoring_alert_policy.rule)) == toset([for rule in jsondecode(file("../../../infra/alerts.json")) : rule.name])
+    error_message = "A rule of infra/alerts.json is left out."
+  }
+}
+
 run "refuses_a_name" {
   command = plan
   variables {
