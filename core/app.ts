@@ -79,7 +79,7 @@ export const createApp = (given: AppOptions): Hono => {
   const { push } = options
   if (push)
     // Not by load: Pub/Sub counts a refusal as an attempt. They have a bound of their own.
-    app.post(paths.events, (c) => logged(c, options, paths.events, (trail) => replyPush(c, push, trail)))
+    app.post(paths.events, (c) => logged(c, options, { route: paths.events }, (trail) => replyPush(c, push, trail)))
   const handlers = options.handlers.toSorted((a, b) => bySpecificity(a.route, b.route))
   for (const handler of handlers) {
     const { method, path } = handler.route
@@ -88,7 +88,7 @@ export const createApp = (given: AppOptions): Hono => {
       served(c, options, asked, (request, trail) => reply(request, options, { handler, trail })),
     )
   }
-  app.notFound((c) => logged(c, options, 'none', async () => Promise.reject(new Fault('not_found'))))
+  app.notFound((c) => logged(c, options, { route: 'none' }, async () => Promise.reject(new Fault('not_found'))))
   return app
 }
 
@@ -213,7 +213,7 @@ const served = (
   { path, loadClass, bytesMax }: { readonly path: string; readonly loadClass: LoadClass; readonly bytesMax: number },
   answer: (request: RawRequest, trail: Trail) => Promise<Reply>,
 ): Promise<Response> =>
-  logged(c, options, path, async (trail) => {
+  logged(c, options, { route: path, loadClass }, async (trail) => {
     const request = await rawRequestOf(c, bytesMax)
     const leave = await options.admission.enter(loadClass, `${c.req.method} ${path}`)
     const startedAt = performance.now()
@@ -235,12 +235,14 @@ const served = (
 const logged = (
   c: HonoContext,
   options: LoggedOptions,
-  route: string,
+  { route, loadClass }: { readonly route: string; readonly loadClass?: LoadClass },
   answer: (trail: Trail) => Promise<Reply>,
 ): Promise<Response> => {
   const { method } = c.req
   const traceparent = c.req.header('traceparent') ?? newTraceparent()
-  return options.watch({ method, route, traceparent }, (watched) => loggedAs(watched, c, options, { route, answer }))
+  return options.watch({ method, route, loadClass, traceparent }, (watched) =>
+    loggedAs(watched, c, options, { route, answer }),
+  )
 }
 
 const loggedAs = async (

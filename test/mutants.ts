@@ -2724,6 +2724,14 @@ export const mutants: readonly Mutant[] = [
     testName: 'a Redis that answers every other command',
   },
   {
+    name: 'failed-of-the-objectives',
+    file: 'core/watch-requests.ts',
+    find: "counted[status >= 500 ? 'failed' : 'answered']",
+    replace: "counted[status > 500 ? 'failed' : 'answered']",
+    test: 'test/watch-requests.test.ts',
+    testName: 'a refusal is an answer',
+  },
+  {
     name: 'trace-of-the-request',
     file: 'core/watch-requests.ts',
     find: 'traceparent: span?.traceparent ?? traceparent, end',
