@@ -6,7 +6,7 @@ import { type Bindings, parseEnvironment } from '#edge/environment.ts'
 import { type EdgeOutput, readEdgeOutput } from './deploy/outputs.ts'
 import { readSecret, readSecrets, withoutSecrets } from './deploy/secrets.ts'
 import { createWrangler, type Wrangler } from './deploy/wrangler.ts'
-import { type WranglerConfig, wranglerConfigOf } from './deploy/wrangler-config.ts'
+import type { WranglerConfig } from './deploy/wrangler-config.ts'
 
 const usage = `Deploys the Worker as Terraform's outputs say, with secrets from Secret Manager.
 
@@ -44,28 +44,35 @@ const parse = () => {
 const main = async (): Promise<void> => {
   const given = parse()
   const edge = await readEdgeOutput(given.env, { file: given.outputs, folder: project })
-  const file = join(project, '.perigee', 'deploy', `${given.env}.json`)
-  const config = wranglerConfigOf(edge, { project, file })
-  await mkdir(join(file, '..'), { recursive: true })
-  await writeFile(file, `${JSON.stringify(config, null, 2)}\n`)
-
   const token = await tokenOf(edge)
   if (token) hidden.push(token)
-  const wrangler = createWrangler({ configFile: file, project, token, print })
+  const wrangler = createWrangler({ edge, project, token, print })
   if (given.current) return console.log((await wrangler.history()).at(-1) ?? '')
   if (given.rollback) return rollBack(wrangler, edge, given.to)
 
+  const { config, file } = await writeConfig(edge)
   print(`The Worker ${edge.name} for https://${edge.host}, as ${relative(project, file)} says`)
   if (given['dry-run']) print(JSON.stringify(config, null, 2))
   const secrets = await readSecrets(edge.secrets)
   hidden.push(...Object.values(secrets))
   checkBindings(config, secrets)
   print(`Variables: ${Object.keys(config.vars ?? {}).join(', ')}. Secrets: ${Object.keys(secrets).join(', ')}.`)
-  if (given['dry-run']) return wrangler.tryOut()
+  if (given['dry-run']) return wrangler.tryOut(file)
   const before = (await wrangler.history()).at(-1)
-  const version = await wrangler.deploy(secrets)
+  const version = await wrangler.deploy(file, secrets)
   print(`Deployed version ${version}; before it was ${before ?? 'none'}.`)
   if (before) print(`Back: npm run deploy:edge -- --env ${given.env} --rollback --to ${before}`)
+}
+
+const writeConfig = async (edge: EdgeOutput): Promise<{ readonly config: WranglerConfig; readonly file: string }> => {
+  const folder = join(project, '.perigee', 'deploy')
+  const file = join(folder, `${edge.environment}.json`)
+  // It loads all of wrangler, which takes a second that a rollback does not have to wait for.
+  const { wranglerConfigOf } = await import('./deploy/wrangler-config.ts')
+  const config = wranglerConfigOf(edge, { project, file })
+  await mkdir(folder, { recursive: true })
+  await writeFile(file, `${JSON.stringify(config, null, 2)}\n`)
+  return { config, file }
 }
 
 /** Undefined where the environment gives it to wrangler. */

@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { run } from './command.ts'
+import type { EdgeOutput } from './outputs.ts'
 
 /** The Worker of one deployment, as wrangler reaches it. */
 export type Wrangler = {
   /** Uploads code, variables and secrets as one version, which all requests get from then on. Answers with its id. */
-  deploy(secrets: Readonly<Record<string, string>>): Promise<string>
+  deploy(configFile: string, secrets: Readonly<Record<string, string>>): Promise<string>
   /** Bundles and uploads nothing. */
-  tryOut(): Promise<void>
+  tryOut(configFile: string): Promise<void>
   /** The versions that got all requests, the newest last, each once in a row; none where nothing was deployed yet. */
   history(): Promise<readonly string[]>
   /** Gives all requests to a version that was uploaded before. */
@@ -32,21 +33,21 @@ const absentPattern = /\b(10007|10090)\b|does not exist/
  * @param options.print takes each line that wrangler prints
  */
 export const createWrangler = (options: {
-  readonly configFile: string
+  readonly edge: Pick<EdgeOutput, 'name' | 'account_id'>
   readonly project: string
   readonly token: string | undefined
   readonly print: (line: string) => void
 }): Wrangler => {
-  const { configFile, project, token, print } = options
-  const config = ['--config', configFile]
+  const { edge, project, token, print } = options
   const env = {
     ...quiet,
+    CLOUDFLARE_ACCOUNT_ID: edge.account_id,
     ...(token === undefined ? {} : { CLOUDFLARE_API_TOKEN: token }),
   }
   const shared = { env, folder: project, onLine: print }
 
   return {
-    deploy: async (secrets) => {
+    deploy: async (configFile, secrets) => {
       const folder = await mkdtemp(join(tmpdir(), 'perigee-deploy-'))
       const told = join(folder, 'told.ndjson')
       try {
@@ -56,7 +57,17 @@ export const createWrangler = (options: {
           name: 'wrangler deploy',
           // wrangler takes secrets from a file. Node's own pipes are sockets, which cannot be opened by name; the shell's can.
           command: 'sh',
-          args: ['-c', 'cat | "$@"', 'sh', 'wrangler', 'deploy', ...config, '--secrets-file', '/dev/stdin'],
+          args: [
+            '-c',
+            'cat | "$@"',
+            'sh',
+            'wrangler',
+            'deploy',
+            '--config',
+            configFile,
+            '--secrets-file',
+            '/dev/stdin',
+          ],
           input: JSON.stringify(secrets),
         })
         return versionOf(await readFile(told, 'utf8'))
@@ -64,15 +75,15 @@ export const createWrangler = (options: {
         await rm(folder, { recursive: true, force: true })
       }
     },
-    tryOut: async () => {
-      await run({ ...shared, command: 'wrangler', args: ['deploy', ...config, '--dry-run'] })
+    tryOut: async (configFile) => {
+      await run({ ...shared, command: 'wrangler', args: ['deploy', '--config', configFile, '--dry-run'] })
     },
     history: async () => {
       const listed = await run({
         env,
         folder: project,
         command: 'wrangler',
-        args: ['deployments', 'list', ...config, '--json'],
+        args: ['deployments', 'list', '--name', edge.name, '--json'],
       }).catch((error: Error) => {
         if (absentPattern.test(error.message)) return '[]'
         throw error
@@ -80,7 +91,7 @@ export const createWrangler = (options: {
       return inARow(deploymentsSchema.parse(JSON.parse(listed)))
     },
     rollBack: async (versionId, reason) => {
-      const args = ['rollback', versionId, ...config, '--yes', '--message', reason]
+      const args = ['rollback', versionId, '--name', edge.name, '--yes', '--message', reason]
       await run({ ...shared, command: 'wrangler', args })
     },
   }

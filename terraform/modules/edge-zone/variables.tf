@@ -79,7 +79,7 @@ variable "other_api_hosts" {
 variable "blocked_paths" {
   description = "First segments of paths that no client has business with: the cores' own addresses. They are refused before the Worker is started."
   type        = set(string)
-  default     = ["/internal"]
+  default     = ["/health", "/internal"]
 
   validation {
     condition     = length(var.blocked_paths) > 0 && alltrue([for path in var.blocked_paths : can(regex("^/[a-z0-9._-]+$", path))])

@@ -48,7 +48,7 @@ run "a_zone_for_a_worker_that_calls_cloud_run" {
   }
 
   assert {
-    condition     = cloudflare_ruleset.firewall["zone"].rules[0].expression == "(http.host in {\"api.example.com\"}) and (lower(http.request.uri.path) eq \"/internal\" or starts_with(lower(http.request.uri.path), \"/internal/\"))"
+    condition     = cloudflare_ruleset.firewall["zone"].rules[0].expression == "(http.host in {\"api.example.com\"}) and (lower(http.request.uri.path) eq \"/health\" or starts_with(lower(http.request.uri.path), \"/health/\") or lower(http.request.uri.path) eq \"/internal\" or starts_with(lower(http.request.uri.path), \"/internal/\"))"
     error_message = "The cores' own addresses are refused, at the API's host alone, and no path that merely begins alike."
   }
 
@@ -116,7 +116,7 @@ run "a_zone_that_another_deployment_owns" {
 run "rules_for_several_deployments_and_paths" {
   variables {
     other_api_hosts = ["staging.example.com"]
-    blocked_paths   = ["/internal", "/health"]
+    blocked_paths   = ["/internal", "/push"]
     rate_limit      = { requests = 2000, period_seconds = 10, block_seconds = 60 }
   }
 
@@ -126,7 +126,7 @@ run "rules_for_several_deployments_and_paths" {
   }
 
   assert {
-    condition     = strcontains(cloudflare_ruleset.firewall["zone"].rules[0].expression, "eq \"/health\"") && strcontains(cloudflare_ruleset.firewall["zone"].rules[0].expression, "eq \"/internal\"")
+    condition     = strcontains(cloudflare_ruleset.firewall["zone"].rules[0].expression, "eq \"/push\"") && strcontains(cloudflare_ruleset.firewall["zone"].rules[0].expression, "eq \"/internal\"")
     error_message = "Every path that was named is refused."
   }
 
