@@ -15,6 +15,7 @@ import type { Context } from './context.ts'
 import { verifyEdgeSignature } from './edge-signature.ts'
 import { faultOf } from './fault.ts'
 import { Absent, type Handler, type Reply } from './handler.ts'
+import { healthPaths } from './health.ts'
 import { type InternalRoute, internalBytesMax } from './internal.ts'
 import { type PrincipalReader, principalName, requireLiveSession, requireRights } from './principal.ts'
 import type { PushReceiver } from './push.ts'
@@ -59,8 +60,8 @@ type LoggedOptions = AppOptions & { readonly watch: WatchRequests }
 export const createApp = (given: AppOptions): Hono => {
   const options: LoggedOptions = { ...given, watch: createWatchRequests(given.telemetry) }
   const app = new Hono()
-  app.get('/healthz', (c) => c.text('ok'))
-  app.get('/readyz', async (c) => {
+  app.get(healthPaths.live, (c) => c.text('ok'))
+  app.get(healthPaths.ready, async (c) => {
     try {
       await options.ready()
       return c.text('ready')
@@ -156,7 +157,7 @@ const replyInternal = async (
 
 const replyPush = async (c: HonoContext, push: PushReceiver, trail: Trail): Promise<Reply> => {
   trail.principal = 'pubsub'
-  await push({ authorization: c.req.header('authorization'), readBody: (bytesMax) => bodyOf(c, bytesMax) })
+  await push({ header: (name) => c.req.header(name), readBody: (bytesMax) => bodyOf(c, bytesMax) })
   return { status: 204, contentType: 'text/plain', body: null }
 }
 

@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 import type { Database } from '#db/client.ts'
 import type { EventBus, Subscriber } from '#infra/event-bus.ts'
+import type { IdTokens } from '#infra/id-tokens.ts'
 import type { Log } from '#infra/log.ts'
 import type { OidcVerifier } from '#infra/oidc.ts'
 import type { PushVerifier } from '#infra/push-identity.ts'
@@ -71,6 +72,8 @@ export type Adapters = {
   readonly verifyPush: PushVerifier | undefined
   /** Verifies the ID tokens of an issuer, by its name. */
   readonly idTokens: ReadonlyMap<string, OidcVerifier>
+  /** By which what stands before the other cells' cores lets this one in; absent where nothing does. */
+  readonly peerTokens?: IdTokens | undefined
   /** Computes the hashes of passwords. */
   readonly derive: Derive
   readonly log: Log
@@ -92,7 +95,7 @@ export type Platform = {
    */
   start(): Promise<void>
   /**
-   * From now on `/readyz` says no, and nothing new is claimed; resolves when what was claimed is done.
+   * From now on `/health/ready` says no, and nothing new is claimed; resolves when what was claimed is done.
    * @param track learns what is waited for, by name
    */
   stop(track?: Track): Promise<void>
@@ -112,7 +115,10 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const readDatabase = role === 'worker' ? undefined : replicaDatabase
   const replica = readDatabase && createReplica({ database: readDatabase, log, clock })
   const neighbours = neighboursOf(config)
-  const peers = createPeers({ cell, others: neighbours.others, edgeKeys: config.EDGE_KEYS, clock, telemetry })
+  const peers = createPeers({
+    ...{ cell, others: neighbours.others, edgeKeys: config.EDGE_KEYS, clock, telemetry },
+    idTokens: adapters.peerTokens,
+  })
   const directory = createDirectory({ cell, neighbours, database, peers })
   const loops: Readonly<Record<string, Loop>> = {
     relay: createRelay({

@@ -128,7 +128,9 @@ export const createIdTokens = (options: IdTokensOptions): IdTokens => {
     dueAt = beganAt + lookMs
     const own = { beganAt, result: renew(keepAlive) }
     flight = own
-    const landed = () => void (flight === own && (flight = undefined))
+    const landed = () => {
+      if (flight === own) flight = undefined
+    }
     keepAlive(own.result.then(landed, landed))
   }
 
@@ -148,7 +150,8 @@ const read = (token: string, audience: string, now: number): HeldToken => {
   const { aud, exp } = claimsSchema.parse(decodeJwt(token))
   if (aud !== audience) throw new Error('the ID token is for another audience')
   const endsAt = exp * 1_000
-  if (endsAt - now < leastLeftMs) throw new Error('the ID token has ended: its maker or this machine has the wrong time')
+  if (endsAt - now < leastLeftMs)
+    throw new Error('the ID token has ended: its maker or this machine has the wrong time')
   return { token, endsAt }
 }
 

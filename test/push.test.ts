@@ -19,7 +19,7 @@ import type { BusMessage } from '#infra/event-bus.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { createLog } from '#infra/log.ts'
 import { createAbsentRedis } from '#infra/no-redis.ts'
-import { createPushVerifier } from '#infra/push-identity.ts'
+import { createPushVerifier, type PushIdentity } from '#infra/push-identity.ts'
 import { silentTelemetry } from '#infra/telemetry.ts'
 import { createUpstash, type VersionedStore } from '#infra/upstash.ts'
 import { eventually } from './eventually.ts'
@@ -59,7 +59,7 @@ const listen = async (server: Server): Promise<string> => {
 }
 
 /** A core that is pushed to, on the world's database and Upstash. */
-const createPushedCore = (options: { keysUrl: string }): Platform => {
+const createPushedCore = (options: Pick<PushIdentity, 'keysUrl'> & Partial<PushIdentity>): Platform => {
   const config = parseConfig({
     CELL: cell,
     PORT: '1',
@@ -86,7 +86,7 @@ const createPushedCore = (options: { keysUrl: string }): Platform => {
     redis: createAbsentRedis(),
     bus,
     store: { ...store, raise },
-    verifyPush: createPushVerifier({ audience, serviceAccount, keysUrl: options.keysUrl }),
+    verifyPush: createPushVerifier({ audience, serviceAccount, verifiedBy: 'core', ...options }),
     idTokens: new Map(),
     derive: argon2id,
     log,
