@@ -30,7 +30,7 @@ export const createSharedToken = (options: {
     read: async () => {
       const kept = await dataCentre.read(name)
       if (!kept) return undefined
-      const sealed = base64url.decode(kept.text)
+      const sealed = decode(kept.text)
       const iv = sealed.subarray(0, ivBytes)
       const parameters = { name: algorithm, iv, additionalData }
       const bytes = await crypto.subtle.decrypt(parameters, await sealingKey(), sealed.subarray(ivBytes))
@@ -50,8 +50,11 @@ export const createSharedToken = (options: {
 }
 
 const deriveKey = async ({ d }: GoogleKey): Promise<CryptoKey> => {
-  const secret = await crypto.subtle.importKey('raw', base64url.decode(d), 'HKDF', false, ['deriveKey'])
+  const secret = await crypto.subtle.importKey('raw', decode(d), 'HKDF', false, ['deriveKey'])
   const info = new TextEncoder().encode('perigee id-token')
   const parameters = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(), info }
   return crypto.subtle.deriveKey(parameters, secret, { name: algorithm, length: 256 }, false, ['encrypt', 'decrypt'])
 }
+
+/** In memory of its own, which is what the Web Crypto API takes. */
+const decode = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(base64url.decode(text))

@@ -85,7 +85,8 @@ export const createIdTokens = (options: IdTokensOptions): IdTokens => {
     held = token
     failures = 0
     askAt = 0
-    dueAt = Math.max(clock() + againMs, token.endsAt - renewMs - random() * renewSpreadMs)
+    const renewAt = Math.max(clock() + againMs, token.endsAt - renewMs - random() * renewSpreadMs)
+    dueAt = Math.min(renewAt, token.endsAt - leastLeftMs)
     return token.token
   }
 
@@ -139,7 +140,7 @@ export const createIdTokens = (options: IdTokensOptions): IdTokens => {
       const now = clock()
       if (flight && now - flight.beganAt > flightMaxMs) flight = undefined
       if (!flight && now >= dueAt) begin(keepAlive)
-      if (held && held.endsAt - now >= leastLeftMs) return held.token
+      if (held && held.endsAt - now > leastLeftMs) return held.token
       return flight ? within(flight.result, waitMaxMs) : Promise.reject(failure ?? new Error('no ID token can be had'))
     },
   }
@@ -150,7 +151,7 @@ const read = (token: string, audience: string, now: number): HeldToken => {
   const { aud, exp } = claimsSchema.parse(decodeJwt(token))
   if (aud !== audience) throw new Error('the ID token is for another audience')
   const endsAt = exp * 1_000
-  if (endsAt - now < leastLeftMs)
+  if (endsAt - now <= leastLeftMs)
     throw new Error('the ID token has ended: its maker or this machine has the wrong time')
   return { token, endsAt }
 }

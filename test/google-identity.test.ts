@@ -1,5 +1,7 @@
 import { decodeJwt } from 'jose'
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import type { DataCentre } from '#edge/data-centre.ts'
+import { createSharedToken } from '#edge/shared-token.ts'
 import { createEdgeKey } from '#infra/edge-key.ts'
 import { createGoogleIdentity, type GoogleKey } from '#infra/google-identity.ts'
 import { createMetadataIdentity } from '#infra/google-metadata.ts'
@@ -89,6 +91,18 @@ test('a token is renewed before it ends, behind the backs of those who go on wit
   expect(second).not.toBe(first)
   expect([google.exchange.requests, google.generate.requests]).toEqual([2, 2])
   expect(await google.verify(await second, google.identity.audience)).toBeDefined()
+})
+
+test('a token that has little left when it comes is replaced when it can no longer be sent, however soon that is', async () => {
+  const google = await start()
+  google.lifeSeconds = 40
+  const edge = newEdge(google)
+  const first = await ask(edge)
+  await edge.settle()
+  passes(9_000)
+  expect(ask(edge)).toBe(first)
+  passes(1_000)
+  expect(await ask(edge)).not.toBe(first)
 })
 
 test('those who share a token renew it at different times', async () => {
@@ -299,6 +313,50 @@ test('what neighbours have left is not believed: garbage, a token for others and
   const edge = newEdge(google, { shared: broken })
   expect(await google.verify(await ask(edge), audience)).toBeDefined()
   await edge.settle()
+})
+
+/** A data centre's cache, as far as tokens go. */
+const newDataCentre = () => {
+  const kept = new Map<string, { text: string; keptMs: number }>()
+  const dataCentre: DataCentre = {
+    read: async (name) => {
+      const found = kept.get(name)
+      return found && { text: found.text, at: 0 }
+    },
+    write: async (name, { text }, keptMs) => void kept.set(name, { text, keptMs }),
+  }
+  return { dataCentre, kept }
+}
+
+test('a data centre holds the token sealed: nothing of it can be read, altered, or used under another key or for another identity', async () => {
+  const google = await start()
+  const { identity, key } = google
+  const { dataCentre, kept } = newDataCentre()
+  const shared = (changes: Partial<Parameters<typeof createSharedToken>[0]> = {}) =>
+    createSharedToken({ dataCentre, identity, key, clock: Date.now, ...changes })
+  expect(await shared().read()).toBeUndefined()
+  const token = await google.token({ aud: identity.audience })
+  await shared().write({ token, endsAt: Date.now() + hourMs })
+  expect(await shared().read()).toBe(token)
+
+  const [[name = '', { text, keptMs }] = ['', { text: '', keptMs: 0 }]] = kept
+  expect(keptMs).toBe(hourMs)
+  const bytes = Buffer.from(text, 'base64url').toString('latin1')
+  for (const part of token.split('.')) for (const held of [text, bytes]) expect(held).not.toContain(part.slice(0, 12))
+  await shared().write({ token, endsAt: Date.now() + hourMs })
+  expect(kept.get(name)?.text).not.toBe(text)
+
+  const { privateKey: other } = await createEdgeKey()
+  for (const changes of [
+    { key: other },
+    { identity: { ...identity, audience: 'https://other.example' } },
+    { identity: { ...identity, serviceAccount: 'other@perigee.iam.gserviceaccount.com' } },
+  ])
+    await expect(shared(changes).read()).rejects.toThrow()
+  kept.set(name, { text: `${text.slice(0, -4)}AAAA`, keptMs })
+  await expect(shared().read()).rejects.toThrow()
+  kept.set(name, { text: 'x', keptMs })
+  await expect(shared().read()).rejects.toThrow()
 })
 
 test('while Google refuses, a neighbour’s token is found within a second, however long Google is left alone', async () => {
