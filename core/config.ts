@@ -3,7 +3,8 @@ import * as z from 'zod'
 import { type NamedKey, parseNamedKeys } from '#contract/edge-request.ts'
 import { type Cell, cellSchema } from '#contract/ids.ts'
 import type { BusTopic } from '#infra/event-bus.ts'
-import { googleKeysUrl } from '#infra/push-identity.ts'
+import { metadataHost } from '#infra/google-metadata.ts'
+import { googleKeysUrl, type PushIdentity, pushVerifiers } from '#infra/push-identity.ts'
 import { createDisplayNames, type DisplayNames, forbiddenNamesMax } from './display-names.ts'
 import { oidcIssuersSetting } from './oidc-issuers.ts'
 
@@ -78,6 +79,18 @@ const coreShape = {
   CELLS: cellAddresses
     .optional()
     .describe('JSON of every cell and the address of its core, this one included; absent where there is but one cell'),
+  CORE_AUDIENCE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'the audience of the ID tokens that cores are called with, behind the IAM of Google Cloud; absent where nothing asks for any',
+    ),
+  GCE_METADATA_HOST: z
+    .string()
+    .min(1)
+    .default(metadataHost)
+    .describe('host, or host:port, of the metadata server, which makes those tokens'),
   DATABASE_REPLICA_URL: postgresUrl
     .optional()
     .describe(
@@ -171,6 +184,12 @@ const coreShape = {
   PUSH_AUDIENCE: z.string().min(1).optional().describe('the audience of the tokens that Pub/Sub pushes with'),
   PUSH_SERVICE_ACCOUNT: z.email().optional().describe('the service account that Pub/Sub pushes as'),
   PUSH_KEYS_URL: z.url().default(googleKeysUrl).describe('where the keys of those tokens are published'),
+  PUSH_VERIFIED_BY: z
+    .enum(pushVerifiers)
+    .default('core')
+    .describe(
+      'who checks their signatures: the core, or the platform before it, as Cloud Run does where nobody calls without IAM',
+    ),
   EVENT_BUS: z
     .enum(['pubsub', 'direct'])
     .default('pubsub')
@@ -217,13 +236,13 @@ export const redisOf = (config: Config): { url: string; cluster: boolean; ca: st
 }
 
 /** Who may push events to us; undefined where they are pulled. @throws Error when a setting for that is missing */
-export const pushOf = (config: Config): { audience: string; serviceAccount: string; keysUrl: string } | undefined => {
+export const pushOf = (config: Config): PushIdentity | undefined => {
   const { PUSH_AUDIENCE: audience, PUSH_SERVICE_ACCOUNT: serviceAccount, PUSH_KEYS_URL: keysUrl } = config
   if (config.EVENT_DELIVERY === 'pull') return undefined
   if (config.EVENT_BUS === 'direct') throw new Error('EVENT_DELIVERY is push, and EVENT_BUS direct: nobody would push')
   if (!audience || !serviceAccount)
     throw new Error('EVENT_DELIVERY is push: PUSH_AUDIENCE and PUSH_SERVICE_ACCOUNT say whom to take events from')
-  return { audience, serviceAccount, keysUrl }
+  return { audience, serviceAccount, keysUrl, verifiedBy: config.PUSH_VERIFIED_BY }
 }
 
 /** This cell among the others. */

@@ -2,6 +2,8 @@ import { getRequestListener } from '@hono/node-server'
 import { openDatabase } from '#db/client.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
 import type { EventBus } from '#infra/event-bus.ts'
+import { createMetadataIdentity } from '#infra/google-metadata.ts'
+import { createIdTokens, type IdTokens } from '#infra/id-tokens.ts'
 import { createLog } from '#infra/log.ts'
 import { createAbsentRedis } from '#infra/no-redis.ts'
 import { createOidcVerifier } from '#infra/oidc.ts'
@@ -86,6 +88,17 @@ const replicaDatabase = config.DATABASE_REPLICA_URL
 const redis = regionalRedis ? createRedis({ ...regionalRedis, onError: onError('redis') }) : createAbsentRedis()
 const store = createUpstash({ url: config.UPSTASH_URL, token: config.UPSTASH_TOKEN, timeoutMs: upstashTimeoutMs })
 
+const peerTokensOf = ({ CORE_AUDIENCE: audience, GCE_METADATA_HOST: host }: Config): IdTokens | undefined =>
+  audience === undefined
+    ? undefined
+    : createIdTokens({
+        audience,
+        source: createMetadataIdentity({ audience, host }),
+        clock: Date.now,
+        random: Math.random,
+        onFailure: (error) => log.error('the core has no identity to call the other cells with', error),
+      })
+
 const platform = createPlatform(config, {
   database,
   replicaDatabase,
@@ -94,6 +107,7 @@ const platform = createPlatform(config, {
   store,
   verifyPush: push && createPushVerifier(push),
   idTokens: new Map([...config.OIDC_ISSUERS].map(([name, issuer]) => [name, createOidcVerifier(issuer)])),
+  peerTokens: peerTokensOf(config),
   derive: argon2id,
   log,
   telemetry,

@@ -596,15 +596,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'push-audience',
     file: 'infra/push-identity.ts',
-    find: '\n        audience: options.audience,',
-    replace: '',
+    find: '\n        audience,\n        clockTolerance',
+    replace: '\n        clockTolerance',
     test: push,
     testName: 'a token for another audience pushes nothing',
   },
   {
     name: 'push-service-account',
     file: 'infra/push-identity.ts',
-    find: 'payload.email === options.serviceAccount && ',
+    find: 'email === serviceAccount && ',
     replace: '',
     test: push,
     testName: 'a token of another service account pushes nothing',
@@ -612,7 +612,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'push-email-verified',
     file: 'infra/push-identity.ts',
-    find: ' && payload.email_verified === true',
+    find: ' && email_verified === true',
     replace: '',
     test: push,
     testName: 'a token whose address Google has not verified',

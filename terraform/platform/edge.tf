@@ -4,16 +4,23 @@ module "edge_cache" {
   name           = "${var.name}-${var.environment}"
   primary_region = var.edge_cache.primary_region
   read_regions   = var.edge_cache.read_regions
+  size_gb        = var.edge_cache.size_gb
+  budget         = var.edge_cache.budget
+  auto_scale     = var.edge_cache.auto_scale
+  prod_pack      = var.edge_cache.prod_pack
 }
 
 module "edge_zone" {
   source = "../modules/edge-zone"
 
-  name       = var.name
-  account_id = var.edge.account_id
-  zone_id    = var.edge.zone_id
-  api_host   = var.edge.host
-  core_hosts = merge([for balancer in module.load_balancer : { for host in values(balancer.hosts) : host => balancer.ip }]...)
+  name         = var.name
+  account_id   = var.edge.account_id
+  zone_id      = var.edge.zone_id
+  api_host     = var.edge.host
+  owns_zone    = var.edge.owns_zone
+  rate_limit   = var.edge.rate_limit
+  deploy_token = var.edge.deploy_token
+  core_hosts   = merge([for balancer in module.load_balancer : { for host in values(balancer.hosts) : host => balancer.ip }]...)
 }
 
 # The Worker proves who it is with a key of its own, whose public half stands here: no key of an account leaves Google.

@@ -2,10 +2,9 @@ locals {
   # What the code says of itself; nothing below types the name of a topic, a setting or an address again.
   contract = jsondecode(file("${path.module}/../contract.json"))
 
-  labels    = merge({ app = var.name, environment = var.environment }, var.labels)
-  audience  = "${var.name}-core"
-  issuer    = "https://${var.edge.host}"
-  followers = [for cell in keys(var.regions) : cell if cell != var.control_cell]
+  labels   = merge({ app = var.name, environment = var.environment }, var.labels)
+  audience = "${var.name}-core"
+  issuer   = "https://${var.edge.host}"
 
   # Cloud Run's own addresses follow from names, so that each cell can be told of all others before any of them is there.
   addresses = {
@@ -30,6 +29,7 @@ module "network" {
   name         = var.name
   regions      = { for cell, region in var.regions : cell => { region = region.region, subnet_cidr = region.subnet_cidr } }
   peering_cidr = var.peering_cidr
+  labels       = local.labels
 }
 
 module "database" {
@@ -40,6 +40,7 @@ module "database" {
   name                  = "${var.name}-${each.key}"
   region                = each.value.region
   private_network       = module.network.private_network
+  database_version      = each.value.database.version
   tier                  = each.value.database.tier
   edition               = each.value.database.edition
   disk_gb               = each.value.database.disk_gb
@@ -73,16 +74,18 @@ module "cache" {
 module "messaging" {
   source = "../modules/messaging"
 
-  project_id      = var.project_id
-  name            = var.name
-  topics          = local.contract.topics
-  subscriptions   = local.contract.subscriptions
-  events          = local.contract.events
-  control_cell    = var.control_cell
-  cells           = { for cell, region in var.regions : cell => { region = region.region, push_url = "${local.addresses[cell].worker}${local.contract.paths.events}" } }
-  push            = { service_account = google_service_account.push.email, audience = local.audience }
-  publishers      = [for account in google_service_account.core : account.email if !endswith(account.account_id, "-migrate")]
-  storage_regions = sort([for region in values(var.regions) : region.region])
-  analytics       = var.analytics
-  labels          = local.labels
+  project_id          = var.project_id
+  name                = var.name
+  topics              = local.contract.topics
+  subscriptions       = local.contract.subscriptions
+  events              = local.contract.events
+  push_path           = local.contract.paths.events
+  control_cell        = var.control_cell
+  cells               = { for cell, region in var.regions : cell => { region = region.region, push_url = local.addresses[cell].worker } }
+  push                = { service_account = google_service_account.push.email, audience = local.audience }
+  publishers          = { for cell in keys(var.regions) : cell => google_service_account.core["${cell}-worker"].email }
+  storage_regions     = [for region in values(var.regions) : region.region]
+  analytics           = var.analytics
+  deletion_protection = var.deletion_protection
+  labels              = local.labels
 }

@@ -9,7 +9,7 @@ output "edge" {
       CONTROL_CELL     = var.control_cell
       ISSUER           = local.issuer
       UPSTASH_URL      = module.edge_cache.url
-      UPSTASH_KEYS_MAX = tostring(var.edge_cache.keys_max)
+      UPSTASH_KEYS_MAX = tostring(module.edge_cache.keys_max)
       TRACE_SHARE      = tostring(var.edge.trace_share)
       GOOGLE_IDENTITY = jsonencode({
         audience       = local.audience
@@ -51,4 +51,20 @@ output "names" {
     topics        = module.messaging.topics
     subscriptions = module.messaging.subscriptions
   }
+}
+
+output "deploy_token" {
+  description = "Cloudflare's token that deploys the Worker; null where edge.deploy_token asks for none."
+  value       = module.edge_zone.deploy_token
+  sensitive   = true
+}
+
+output "dns_authorization" {
+  description = "The record that proves the load balancer's domain to be yours; null without a load balancer."
+  value       = one([for balancer in module.load_balancer : balancer.dns_authorization])
+}
+
+output "objectives" {
+  description = "`<cell>/<class>/<availability or latency>` -> full name of the objective; empty without telemetry."
+  value       = merge([for observability in module.observability : observability.slos]...)
 }

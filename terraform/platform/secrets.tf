@@ -21,8 +21,9 @@ ephemeral "random_password" "edge_key" {
 
 locals {
   # Those who serve: what a cell's secrets are for.
-  serving = { for cell in keys(var.regions) : cell => [for role in ["api", "worker"] : google_service_account.core["${cell}-${role}"].email] }
-  core_id = { for key, account in google_service_account.core : key => account.email }
+  serving = {
+    for cell in keys(var.regions) : cell => { for role in ["api", "worker"] : "${cell}-${role}" => google_service_account.core["${cell}-${role}"].email }
+  }
 
   database_urls = {
     for cell in keys(var.regions) : cell => {
@@ -43,7 +44,7 @@ module "cell_secrets" {
   regions    = [each.value.region]
   secrets = merge(
     {
-      database-url = { readers = concat(local.serving[each.key], [local.core_id["${each.key}-migrate"]]), version = each.value.database.password_version }
+      database-url = { readers = merge(local.serving[each.key], { migrate = google_service_account.core["${each.key}-migrate"].email }), version = each.value.database.password_version }
       master-keys  = { readers = local.serving[each.key], version = 1 }
     },
     each.value.database.replica ? {
@@ -68,12 +69,12 @@ module "shared_secrets" {
 
   project_id = var.project_id
   name       = var.name
-  regions    = sort([for region in values(var.regions) : region.region])
+  regions    = [for region in values(var.regions) : region.region]
   secrets = {
-    edge-keys     = { readers = flatten(values(local.serving)), version = 1 }
-    upstash-token = { readers = flatten(values(local.serving)), version = 1 }
+    edge-keys     = { readers = merge(values(local.serving)...), version = 1 }
+    upstash-token = { readers = merge(values(local.serving)...), version = 1 }
     # `npm run edge-key` adds its versions; Terraform never sees one.
-    google-key = { readers = [], version = null }
+    google-key = { readers = {}, version = null }
   }
   values = {
     edge-keys     = "e1:${base64encode(ephemeral.random_password.edge_key.result)}"

@@ -59,6 +59,7 @@ variable "regions" {
       tier                  = optional(string, "db-custom-2-8192")
       edition               = optional(string, "ENTERPRISE")
       disk_gb               = optional(number, 100)
+      version               = optional(string, "POSTGRES_18")
       high_availability     = optional(bool, true)
       point_in_time_restore = optional(bool, true)
       replica               = optional(bool, false)
@@ -67,25 +68,28 @@ variable "regions" {
       password_version      = optional(number, 1)
     }), {})
     cache = optional(object({
-      node_type = optional(string, "SHARED_CORE_NANO")
+      node_type = optional(string, "STANDARD_SMALL")
       shards    = optional(number, 1)
       replicas  = optional(number, 1)
     }), {})
     api = optional(object({
-      min         = optional(number, 2)
-      max         = optional(number, 10)
-      cpu         = optional(number, 2)
-      memory      = optional(string, "1Gi")
-      concurrency = optional(number, 250)
+      min             = optional(number, 2)
+      max             = optional(number, 10)
+      cpu             = optional(number, 2)
+      memory          = optional(string, "1Gi")
+      concurrency     = optional(number, 250)
+      timeout_seconds = optional(number, 60)
     }), {})
     worker = optional(object({
-      min         = optional(number, 1)
-      max         = optional(number, 3)
-      cpu         = optional(number, 1)
-      memory      = optional(string, "1Gi")
-      concurrency = optional(number, 250)
+      min             = optional(number, 1)
+      max             = optional(number, 3)
+      cpu             = optional(number, 1)
+      memory          = optional(string, "1Gi")
+      concurrency     = optional(number, 250)
+      timeout_seconds = optional(number, 60)
     }), {})
-    pool = optional(number, 16)
+    pool            = optional(number, 10)
+    release_overlap = optional(number, 2)
   }))
 
   validation {
@@ -93,8 +97,8 @@ variable "regions" {
     error_message = "regions has 1 to 20 cells."
   }
   validation {
-    condition     = alltrue([for cell in keys(var.regions) : can(regex("^[a-z]{2}[1-9][0-9]{0,2}$", cell))])
-    error_message = "A key of regions is the code of a cell: two letters and a number from 1 on, such as eu1."
+    condition     = alltrue([for cell in keys(var.regions) : can(regex("^[a-z]{2,6}[0-9]{1,2}$", cell))])
+    error_message = "A key of regions is the code of a cell, as player ids carry it: two to six letters and a number of one or two digits, such as eu1."
   }
   validation {
     condition     = alltrue([for cell in values(var.regions) : alltrue([for continent in cell.near : contains(["AF", "AN", "AS", "EU", "NA", "OC", "SA"], continent)])])
@@ -126,6 +130,12 @@ variable "edge" {
     host        = string
     public_keys = string
     trace_share = optional(number, 0.01)
+    owns_zone   = optional(bool, true)
+    rate_limit  = optional(object({ requests = number, period_seconds = number, block_seconds = number }))
+    deploy_token = optional(object({
+      expires_on     = string
+      allowed_ranges = optional(list(string), [])
+    }))
   })
 
   validation {
@@ -139,11 +149,14 @@ variable "edge" {
 }
 
 variable "edge_cache" {
-  description = "The Upstash database: the region that takes writes, those that answer reads besides, and the bytes that it is sized for."
+  description = "The Upstash database: the region that takes writes, those that answer reads besides, the gigabytes and the dollars a month that it is sized for."
   type = object({
     primary_region = string
-    read_regions   = optional(list(string), [])
-    keys_max       = optional(number, 2000000)
+    read_regions   = optional(set(string), [])
+    size_gb        = optional(number, 2)
+    budget         = optional(number, 200)
+    auto_scale     = optional(bool, true)
+    prod_pack      = optional(bool, false)
   })
 }
 
@@ -151,7 +164,7 @@ variable "load_balancer" {
   description = "null: the Worker calls Cloud Run's own addresses. Otherwise one load balancer before all cells, at <cell>.<domain>, open to allowed_ranges only."
   type = object({
     domain         = string
-    allowed_ranges = list(string)
+    allowed_ranges = set(string)
   })
   default = null
 }
@@ -165,36 +178,44 @@ variable "analytics" {
   default = null
 }
 
-variable "collector" {
-  description = "null: no telemetry. Otherwise the image, by digest, of the OpenTelemetry collector that runs beside each core."
-  type = object({
-    image = string
-  })
-  default = null
+variable "telemetry" {
+  description = "Whether an OpenTelemetry collector beside each core hands its metrics and traces to Google Cloud, on which objectives and alerts stand."
+  type        = bool
+  default     = true
 }
 
 variable "objectives" {
-  description = "What is promised, by class of request: the share that is answered (availability), and the share of those that is answered within latency_ms."
+  description = "What is promised over 28 days, by class of request (sign-in, write, read, batch): the share that is answered, and the share that is answered within so many seconds. null: the module's own."
   type = map(object({
     availability = number
-    latency_ms   = number
-    within       = number
+    latency = object({
+      share   = number
+      seconds = number
+    })
   }))
-  default = {
-    sign-in = { availability = 0.9995, latency_ms = 500, within = 0.99 }
-    write   = { availability = 0.999, latency_ms = 250, within = 0.99 }
-    read    = { availability = 0.999, latency_ms = 100, within = 0.99 }
-  }
+  default = null
 }
 
 variable "notification_emails" {
-  description = "Who is told of alerts."
-  type        = list(string)
+  description = "Addresses that hear of every alert."
+  type        = set(string)
   default     = []
 }
 
+variable "paging_channels" {
+  description = "Notification channels made elsewhere (projects/…/notificationChannels/…, such as of a pager) that hear of what cannot wait."
+  type        = set(string)
+  default     = []
+}
+
+variable "documentation_url" {
+  description = "Where the repository's files are read, without a slash at the end; links of alerts begin with it. null: alerts name the file."
+  type        = string
+  default     = null
+}
+
 variable "budget" {
-  description = "null: nobody is told of costs. Otherwise the billing account, and the amount a month at whose half, nine tenths and whole somebody is told."
+  description = "Billing account, what the project may cost a month in whole units, and its currency (ISO 4217); null for no alert on cost."
   type = object({
     billing_account = string
     amount          = number
