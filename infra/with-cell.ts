@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { readSecret } from './deploy/secrets.ts'
-import { readCellOutput } from './way-in/cell-output.ts'
+import { type CellOutput, namedCell, readCellOutput } from './way-in/cell-output.ts'
 import { ensureMachine } from './way-in/machine.ts'
 import { openTunnel } from './way-in/tunnel.ts'
 
@@ -12,12 +12,14 @@ const usage = `Runs a command against the database of a cell, which has no addre
                        --zone Z                of the machine that it goes through; zone b of the cell's region where it is not given
                        --hours N               after which that machine deletes itself; 2 where it is not given
                        --outputs FILE          what terraform output -json printed, where there is no state here
+                       --project P --region R  instead of outputs, where there are none yet; with --name N where that is not perigee, and
+                       --control C             where the control cell is another one
 
 The command runs here and gets CELL, CONTROL_CELL, DATABASE_URL and MASTER_KEYS; nothing of it is written down. Options stand before
 the cell's --. Needs terraform (initialised in terraform/platform), and gcloud as somebody who may make machines, go through
 Identity-Aware Proxy and read the cell's secrets. Ends with the exit code of the command.`
 
-const project = fileURLToPath(new URL('..', import.meta.url))
+const checkout = fileURLToPath(new URL('..', import.meta.url))
 
 const tell = (line: string): void => console.error(line)
 
@@ -28,6 +30,10 @@ const parse = () => {
       zone: { type: 'string' },
       hours: { type: 'string', default: '2' },
       outputs: { type: 'string' },
+      project: { type: 'string' },
+      region: { type: 'string' },
+      name: { type: 'string', default: 'perigee' },
+      control: { type: 'string' },
     },
   })
   const [cell, command, ...args] = positionals
@@ -39,8 +45,9 @@ const parse = () => {
 }
 
 const main = async (): Promise<number> => {
-  const { cell, command, args, zone, hours, outputs } = parse()
-  const output = await readCellOutput(cell, { file: outputs, folder: project })
+  const given = parse()
+  const { cell, command, args, zone, hours } = given
+  const output = await placeOf(given)
   // One after the other: gcloud locks its own credentials.
   const url = new URL(await readSecret(output.databaseUrl))
   const masterKeys = await readSecret(output.masterKeys)
@@ -56,6 +63,18 @@ const main = async (): Promise<number> => {
   } finally {
     tunnel.close()
   }
+}
+
+const placeOf = ({
+  cell,
+  outputs,
+  name,
+  control = cell,
+  ...given
+}: ReturnType<typeof parse>): Promise<CellOutput> | CellOutput => {
+  if (given.project === undefined) return readCellOutput(cell, { file: outputs, folder: checkout })
+  if (given.region === undefined) throw new Error(`--project goes with --region\n\n${usage}`)
+  return namedCell(cell, { project: given.project, region: given.region, deployment: name, controlCell: control })
 }
 
 /** Runs the command with this terminal as its own, and answers with its exit code. */

@@ -160,6 +160,24 @@ test('its exit code is that of the command, and nothing secret is printed or an 
   expect(all).not.toContain('postgres://')
 })
 
+test('where there are no outputs yet a cell is found by its names', async () => {
+  const stage = await start()
+  const named = await stage.run(
+    '--project',
+    'acme',
+    '--region',
+    'europe-west1',
+    'eu1',
+    '--',
+    'node',
+    '-p',
+    'process.env.CONTROL_CELL',
+  )
+  expect(named).toMatchObject({ code: 0, stdout: 'eu1\n' })
+  const half = await stage.run('--project', 'acme', 'eu1', '--', 'true')
+  expect(half.stderr).toContain('--project goes with --region')
+})
+
 test('a cell that there is not, and a call without a command, are refused before anything is made', async () => {
   const stage = await start()
   const unknown = await stage.run('us1', '--', 'true')

@@ -59,3 +59,12 @@ export const readCellOutput = async (
     ...{ deployment: name.slice(0, -`-${cell}`.length), databaseUrl, masterKeys: found.secrets['master-keys'] },
   }
 }
+
+/** A cell that no output tells of yet, as a first apply is still under way: its secrets by the names that Terraform gives them. */
+export const namedCell = (
+  cell: string,
+  place: Pick<CellOutput, 'project' | 'region' | 'deployment' | 'controlCell'>,
+): CellOutput => {
+  const secret = (name: string) => `projects/${place.project}/secrets/${place.deployment}-${cell}-${name}`
+  return { cell, ...place, databaseUrl: secret('database-url'), masterKeys: secret('master-keys') }
+}
