@@ -7,10 +7,10 @@ locals {
 
   # The sum that a core refuses to start by (docs/operations.md, Pools), made before anything is changed.
   connections_beside_pool = jsondecode(file("${path.module}/../../contract.json")).connectionsBesidePool
-  connections_share       = 0.8
+  # In tenths, so that the sum is one of whole numbers.
+  connections_tenths = 8
   # What Postgres keeps for superusers where nobody has said otherwise; the core asks the server itself.
   connections_reserved = 3
-  connections_allowed  = local.connections_share * (var.max_connections - local.connections_reserved)
   instances_max        = ceil((var.api.max + var.worker.max) * var.release_overlap)
   connections          = local.instances_max * (var.database_pool + local.connections_beside_pool)
 

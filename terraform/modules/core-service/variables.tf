@@ -76,7 +76,7 @@ variable "environment" {
   }
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9]*$", var.environment.CELL)) && endsWith(var.name, "-${try(var.environment.CELL, "")}")
+    condition     = can(regex("^[a-z][a-z0-9]*$", var.environment.CELL)) && endswith(var.name, "-${try(var.environment.CELL, "")}")
     error_message = "CELL is the code of this cell, such as eu1, and `name` ends with it."
   }
 }
@@ -103,7 +103,7 @@ variable "secrets" {
   }
 
   validation {
-    condition     = keys(var.secrets.migrate) == ["DATABASE_URL"]
+    condition     = toset(keys(var.secrets.migrate)) == toset(["DATABASE_URL"])
     error_message = "A migration reads DATABASE_URL and no other secret."
   }
 
@@ -131,8 +131,8 @@ variable "max_connections" {
   type        = number
 
   validation {
-    condition     = local.connections <= local.connections_allowed
-    error_message = "The pools do not fit Postgres: ${local.instances_max} instances (${var.api.max} of api and ${var.worker.max} of worker, times release_overlap ${var.release_overlap}) x (database_pool ${var.database_pool} + ${local.connections_beside_pool}) = ${local.connections} connections, and 0.8 x (max_connections ${var.max_connections} - ${local.connections_reserved} reserved) = ${floor(local.connections_allowed)}. Raise max_connections to ${ceil(local.connections / local.connections_share) + local.connections_reserved}, or lower database_pool or the greatest numbers of instances."
+    condition     = 10 * local.connections <= local.connections_tenths * (var.max_connections - local.connections_reserved)
+    error_message = "The pools do not fit Postgres: ${local.instances_max} instances (${var.api.max} of api and ${var.worker.max} of worker, times release_overlap ${var.release_overlap}) x (database_pool ${var.database_pool} + ${local.connections_beside_pool}) = ${local.connections} connections, and 0.8 x (max_connections ${var.max_connections} - ${local.connections_reserved} reserved) = ${floor(local.connections_tenths * (var.max_connections - local.connections_reserved) / 10)}. Raise max_connections to ${ceil(10 * local.connections / local.connections_tenths) + local.connections_reserved}, or lower database_pool or the greatest numbers of instances."
   }
 }
 
