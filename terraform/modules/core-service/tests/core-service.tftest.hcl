@@ -43,7 +43,7 @@ variables {
     }
     worker = { push = "serviceAccount:push@perigee-test.iam.gserviceaccount.com" }
   }
-  paths = { live = "/health/live", ready = "/health/ready" }
+  contract = jsondecode(file("../../contract.json"))
 }
 
 run "a_cell_is_two_services_of_one_image" {
@@ -96,7 +96,7 @@ run "an_instance_gets_requests_only_while_it_is_ready" {
   assert {
     condition = alltrue([
       for service in google_cloud_run_v2_service.this :
-      service.template[0].containers[0].startup_probe[0].http_get[0].path == "/health/ready" &&
+      service.template[0].containers[0].startup_probe[0].http_get[0].path == var.contract.paths.ready &&
       service.template[0].containers[0].startup_probe[0].period_seconds * service.template[0].containers[0].startup_probe[0].failure_threshold <= 240
     ])
     error_message = "An instance has started when the core says that it is ready, within what Cloud Run waits for."
@@ -104,12 +104,12 @@ run "an_instance_gets_requests_only_while_it_is_ready" {
   assert {
     condition = alltrue([
       for service in google_cloud_run_v2_service.this :
-      length(service.template[0].containers[0].readiness_probe) == 1 && service.template[0].containers[0].readiness_probe[0].http_get[0].path == "/health/ready"
+      length(service.template[0].containers[0].readiness_probe) == 1 && service.template[0].containers[0].readiness_probe[0].http_get[0].path == var.contract.paths.ready
     ])
     error_message = "What is not ready gets no requests."
   }
   assert {
-    condition     = alltrue([for service in google_cloud_run_v2_service.this : service.template[0].containers[0].liveness_probe[0].http_get[0].path == "/health/live"])
+    condition     = alltrue([for service in google_cloud_run_v2_service.this : service.template[0].containers[0].liveness_probe[0].http_get[0].path == var.contract.paths.live])
     error_message = "What hangs is started anew, and only that: a core without its database lives."
   }
   assert {
@@ -614,9 +614,9 @@ run "an_overlap_below_one_is_refused" {
 run "one_path_for_both_probes_is_refused" {
   command = plan
   variables {
-    paths = { live = "/health", ready = "/health" }
+    contract = merge(jsondecode(file("../../contract.json")), { paths = { live = "/health", ready = "/health" } })
   }
-  expect_failures = [var.paths]
+  expect_failures = [var.contract]
 }
 
 run "no_audience_is_refused" {
