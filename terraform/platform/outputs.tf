@@ -14,7 +14,7 @@ output "edge" {
       GOOGLE_IDENTITY = jsonencode({
         audience       = local.audience
         provider       = google_iam_workload_identity_pool_provider.edge.name
-        serviceAccount = google_service_account.edge.email
+        serviceAccount = local.edge_email
       })
     }
     secrets = {
