@@ -45,7 +45,8 @@ module "cell_secrets" {
   secrets = merge(
     {
       database-url = { readers = merge(local.serving[each.key], { migrate = local.core_emails["${each.key}-migrate"] }), version = each.value.database.password_version }
-      master-keys  = { readers = local.serving[each.key], version = 1 }
+      # The migration encrypts the first key to sign with.
+      master-keys = { readers = merge(local.serving[each.key], { migrate = local.core_emails["${each.key}-migrate"] }), version = 1 }
     },
     each.value.database.replica ? {
       database-replica-url = { readers = local.serving[each.key], version = each.value.database.password_version }

@@ -66,7 +66,7 @@ module "core" {
   secrets = {
     api     = local.secrets[each.key]
     worker  = local.secrets[each.key]
-    migrate = { DATABASE_URL = local.secrets[each.key].DATABASE_URL }
+    migrate = { for key in ["DATABASE_URL", "MASTER_KEYS"] : key => local.secrets[each.key][key] }
   }
   deletion_protection = var.deletion_protection
   labels              = merge(local.labels, { cell = each.key, secrets-epoch = tostring(var.secrets_epoch) })

@@ -56,7 +56,7 @@ variable "contract" {
 }
 
 variable "service_accounts" {
-  description = "The addresses of the accounts that the two services and the migration run as."
+  description = "The addresses of the accounts that the two services run as, and the two jobs."
   type        = object({ api = string, worker = string, migrate = string })
 
   validation {
@@ -117,8 +117,8 @@ variable "secrets" {
   }
 
   validation {
-    condition     = toset(keys(var.secrets.migrate)) == toset(["DATABASE_URL"])
-    error_message = "A migration reads DATABASE_URL and no other secret."
+    condition     = toset(keys(var.secrets.migrate)) == toset(["DATABASE_URL", "MASTER_KEYS"])
+    error_message = "A migration reads DATABASE_URL and MASTER_KEYS, with which it encrypts the first key to sign with, and no other secret."
   }
 
   validation {
@@ -214,16 +214,9 @@ variable "invokers" {
 
   validation {
     condition = alltrue(flatten([
-      for members in values(var.invokers) : [for member in values(members) : !contains(["allusers", "allauthenticatedusers"], lower(member))]
-    ]))
-    error_message = "allUsers and allAuthenticatedUsers let everybody past IAM: name the service accounts that call the service."
-  }
-
-  validation {
-    condition = alltrue(flatten([
       for members in values(var.invokers) : [for member in values(members) : startswith(member, "serviceAccount:")]
     ]))
-    error_message = "An invoker is a service account, serviceAccount:NAME@PROJECT.iam.gserviceaccount.com."
+    error_message = "An invoker is a service account, serviceAccount:NAME@PROJECT.iam.gserviceaccount.com: allUsers and allAuthenticatedUsers let everybody past IAM, and nobody else calls a core."
   }
 }
 
