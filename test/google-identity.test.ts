@@ -169,6 +169,7 @@ test('nobody waits longer than it says, nor the fetch longer than three seconds,
   const startedAt = performance.now()
   await expect(ask(edge, 200)).rejects.toThrow('within 200 ms')
   expect(performance.now() - startedAt).toBeLessThan(1_000)
+  passes(1_500)
   await expect(ask(edge, 5_000)).rejects.toThrow('no ID token can be had')
   const tookMs = performance.now() - startedAt
   expect(tookMs).toBeGreaterThan(2_500)
