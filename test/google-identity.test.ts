@@ -214,6 +214,17 @@ test('without a token Google is asked ever less often, up to twice a minute, and
   expect(await google.verify(await ask(edge), google.identity.audience)).toBeDefined()
 })
 
+test('a clock that is set back while there is no token does not put off the next one', async () => {
+  const google = await start()
+  const edge = newEdge(google)
+  google.exchange.status = 500
+  await expect(ask(edge)).rejects.toThrow()
+  await edge.settle()
+  google.exchange.status = undefined
+  passes(-hourMs)
+  expect(await google.verify(await ask(edge), google.identity.audience)).toBeDefined()
+})
+
 test('what is told of a failure says what Google said, and holds no token and no key', async () => {
   const google = await start()
   const stranger = await createEdgeKey()
