@@ -103,7 +103,7 @@ export const startStage = async (cleanup: Cleanup, report: (step: string) => voi
     })
     cleanup.add(() => child.stop())
     await untilReady(child, readyMaxMs, async () => {
-      const response = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(probeMaxMs) })
+      const response = await fetch(`http://127.0.0.1:${port}/health/ready`, { signal: AbortSignal.timeout(probeMaxMs) })
       return response.status === 200
     })
     return { address: { host: '127.0.0.1', port }, pid: child.pid, logFile: coreLogFile }

@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 import type { Database } from '#db/client.ts'
 import type { EventBus, Subscriber } from '#infra/event-bus.ts'
+import type { IdTokens } from '#infra/id-tokens.ts'
 import type { Log } from '#infra/log.ts'
 import type { OidcVerifier } from '#infra/oidc.ts'
 import type { PushVerifier } from '#infra/push-identity.ts'
@@ -51,6 +52,7 @@ import { createFollower, handOver } from './replicate.ts'
 import { createSecrets } from './secrets.ts'
 import { sessionRoutes } from './sessions/routes.ts'
 import { createSignerSource } from './signing-keys.ts'
+import { type SubscriptionName, subscriptions, subscriptionsOf } from './subscriptions.ts'
 import { walletRoutes } from './wallet/routes.ts'
 import { createWatchPublishing, watchSubscriber } from './watch-events.ts'
 import { watchRedis } from './watch-redis.ts'
@@ -71,6 +73,8 @@ export type Adapters = {
   readonly verifyPush: PushVerifier | undefined
   /** Verifies the ID tokens of an issuer, by its name. */
   readonly idTokens: ReadonlyMap<string, OidcVerifier>
+  /** By which what stands before the other cells' cores lets this one in; absent where nothing does. */
+  readonly peerTokens?: IdTokens | undefined
   /** Computes the hashes of passwords. */
   readonly derive: Derive
   readonly log: Log
@@ -92,7 +96,7 @@ export type Platform = {
    */
   start(): Promise<void>
   /**
-   * From now on `/readyz` says no, and nothing new is claimed; resolves when what was claimed is done.
+   * From now on `/health/ready` says no, and nothing new is claimed; resolves when what was claimed is done.
    * @param track learns what is waited for, by name
    */
   stop(track?: Track): Promise<void>
@@ -112,7 +116,10 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const readDatabase = role === 'worker' ? undefined : replicaDatabase
   const replica = readDatabase && createReplica({ database: readDatabase, log, clock })
   const neighbours = neighboursOf(config)
-  const peers = createPeers({ cell, others: neighbours.others, edgeKeys: config.EDGE_KEYS, clock, telemetry })
+  const peers = createPeers({
+    ...{ cell, others: neighbours.others, edgeKeys: config.EDGE_KEYS, clock, telemetry },
+    idTokens: adapters.peerTokens,
+  })
   const directory = createDirectory({ cell, neighbours, database, peers })
   const loops: Readonly<Record<string, Loop>> = {
     relay: createRelay({
@@ -134,14 +141,11 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const follower = createFollower(database)
   const subscribers = [
     ...subscribersOf(config, adapters, {
-      events: [
-        invalidator.consumer,
-        createBelongingsMover({ cell, database, clock }),
-        ...(follows(cell, neighbours)
-          ? [createCredentialMover({ cell, db, neighbours, directory, peers, clock })]
-          : []),
-      ],
-      replication: follows(cell, neighbours) ? [follower] : [],
+      invalidate: () => invalidator.consumer,
+      'move-belongings': () => createBelongingsMover({ cell, database, clock }),
+      'move-credentials': () => createCredentialMover({ cell, db, neighbours, directory, peers, clock }),
+      replicate: () => follower,
+      'dead-letters': () => createDeadLetterConsumer({ database, prefix: prefixOf(config), clock }),
     }),
     ...(config.EVENT_BUS === 'direct' ? handOver({ peers, neighbours, prefix: prefixOf(config), clock }) : []),
   ]
@@ -300,19 +304,22 @@ const observeProcess = (
   if (replicaDatabase) observePool(telemetry, { name: 'replica', database: replicaDatabase, connectionsMax })
 }
 
-/** The cell's consumers, by topic, under the names of their subscriptions. */
+/** The cell's consumers under the names of their subscriptions. */
 const subscribersOf = (
   config: Config,
-  { database, telemetry, clock }: Adapters,
-  consumers: Readonly<Record<'events' | 'replication', readonly Consumer[]>>,
-): Subscriber[] => {
-  const prefix = prefixOf(config)
-  const subscriber = (topic: Subscriber['topic'], { handle, ...consumer }: Consumer): Subscriber => {
-    const name = prefix + consumer.name
+  { telemetry, clock }: Adapters,
+  consumers: Readonly<Record<SubscriptionName, () => Consumer>>,
+): Subscriber[] =>
+  subscriptionsOf(config.CELL, neighboursOf(config).control).map((consumer) => {
+    const name = prefixOf(config) + consumer
+    const { topic } = subscriptions[consumer]
+    const { handle, available } = consumers[consumer]()
+    // A letter was told of when it was refused, and says itself whose it is.
+    if (topic === 'dead-letters') return { name, topic, handle, available }
     const watched = watchSubscriber(
       telemetry,
-      { ...consumer, name, topic, handle },
-      { consumer: consumer.name, direct: config.EVENT_BUS === 'direct', clock },
+      { name, topic, handle, available },
+      { consumer, direct: config.EVENT_BUS === 'direct', clock },
     )
     return {
       ...watched,
@@ -320,11 +327,4 @@ const subscribersOf = (
         if (isFor(message, name)) await watched.handle(message)
       },
     }
-  }
-  const deadLetters = createDeadLetterConsumer({ database, prefix, clock })
-  return [
-    ...consumers.events.map((consumer) => subscriber('events', consumer)),
-    ...consumers.replication.map((consumer) => subscriber('replication', consumer)),
-    { ...deadLetters, name: prefix + deadLetters.name, topic: 'dead-letters' },
-  ]
-}
+  })

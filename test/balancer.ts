@@ -40,7 +40,7 @@ export const startBalancer = async (): Promise<Balancer> => {
   const counts = { sent: 0, failed: [] as string[], nobody: 0 }
 
   const probe = async (url: string) => {
-    const said = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(probeMaxMs) }).then(
+    const said = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(probeMaxMs) }).then(
       async (answer) => {
         await answer.text()
         return answer.status === 200

@@ -20,7 +20,7 @@ export const startCoreProcess = async (
   settings: Readonly<Record<string, string>> = {},
 ): Promise<CoreProcess> => {
   const core = await launchCoreProcess(world, settings)
-  await untilReady(core, 20_000, async () => (await fetch(`${core.url}/readyz`)).ok)
+  await untilReady(core, 20_000, async () => (await fetch(`${core.url}/health/ready`)).ok)
   return core
 }
 

@@ -119,7 +119,7 @@ test('with Postgres gone cached reads go on and say so, all else is 503 with Ret
     expect(result instanceof CallError && result.headers.get('retry-after')).toMatch(/^[1-9]/)
     expect(ms).toBeLessThan(refusedMaxMs)
   }
-  expect((await fetch(`${core.url}/readyz`)).status).toBe(503)
+  expect((await fetch(`${core.url}/health/ready`)).status).toBe(503)
   await new Promise((resolve) => setTimeout(resolve, nearLifeMs))
   const stale = await client.getProfile({ params })
   expect(stale.headers.get('cache-status')).toMatch(/^perigee; hit; ttl=-\d+; detail=core-unreachable$/)
@@ -132,6 +132,6 @@ test('with Postgres gone cached reads go on and say so, all else is 503 with Ret
       () => false,
     )
   const backMs = await eventually(isTaken, backMaxMs)
-  expect((await fetch(`${core.url}/readyz`)).status).toBe(200)
+  expect((await fetch(`${core.url}/health/ready`)).status).toBe(200)
   console.log(`a write was taken ${Math.round(backMs)} ms after Postgres was back (bound: ${backMaxMs} ms)`)
 })

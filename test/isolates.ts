@@ -10,6 +10,8 @@ export type IsolatesOptions = {
   readonly upstashUrl?: string
   /** False: their Cache API never holds anything. */
   readonly cache?: boolean
+  /** Variables and secrets beside those that every edge has. */
+  readonly vars?: Readonly<Record<string, string>>
   /** Where workerd's inspector listens, `host:port`; absent: nowhere. */
   readonly inspector?: string
 }
@@ -33,6 +35,7 @@ export const startIsolates = (world: World, options: IsolatesOptions): Promise<D
         UPSTASH_URL: options.upstashUrl ?? world.upstash.url,
         UPSTASH_TOKEN: 'test-token',
         EDGE_KEYS: world.secrets.edgeKeys,
+        ...options.vars,
       },
     },
     'ignore',

@@ -68,7 +68,7 @@ test('the migrations make what the tables say: nothing is left to generate', asy
 
 test('a core that is told to stop answers what it has, says no to more, and is gone within 8 s', async () => {
   const core = await startCoreProcess(world, { ROLE: 'all' })
-  expect((await fetch(`${core.url}/healthz`)).status).toBe(200)
+  expect((await fetch(`${core.url}/health/live`)).status).toBe(200)
 
   const stoppedAt = performance.now()
   process.kill(core.pid, 'SIGTERM')

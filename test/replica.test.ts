@@ -191,7 +191,7 @@ test('a replica that hangs costs those who wait for it a quarter of a second and
   for (const answer of [...during, ...after]) expect(answer).toMatchObject({ status: 200, source: 'primary' })
   expect(slowest(during), 'what an edge waits for a read').toBeLessThan(2_000)
   expect(slowest(after)).toBeLessThan(250)
-  expect((await fetch(`${core.url}/readyz`)).status).toBe(200)
+  expect((await fetch(`${core.url}/health/ready`)).status).toBe(200)
 
   proxy.resume()
   await eventually(replicaAnswers, 8_000)
@@ -232,5 +232,5 @@ test('a replica that is gone costs no answer and no time, and the core stays rea
   const answers = await threeOf(() => ask(known))
   for (const answer of answers) expect(answer).toMatchObject({ status: 200, version, source: 'primary' })
   expect(slowest(answers)).toBeLessThan(250)
-  expect((await world.platform.app.request('/readyz')).status).toBe(200)
+  expect((await world.platform.app.request('/health/ready')).status).toBe(200)
 })

@@ -36,11 +36,11 @@ const messagesOf = async (core: CoreProcess) => (await linesOf(core)).map(({ mes
 
 /** What a process that lives says of whether it is ready. */
 const readiness = async (core: CoreProcess) => {
-  const answer = await fetch(`${core.url}/readyz`)
+  const answer = await fetch(`${core.url}/health/ready`)
   return `${answer.status} ${await answer.text()}`
 }
 const untilAlive = (core: CoreProcess) =>
-  eventually(async () => (await fetch(`${core.url}/healthz`).catch(() => undefined))?.status === 200, startMaxMs)
+  eventually(async () => (await fetch(`${core.url}/health/live`).catch(() => undefined))?.status === 200, startMaxMs)
 
 /** An empty database that goes with the test, and what statements only a test sends it. */
 const ownDatabase = async () => {

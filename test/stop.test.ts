@@ -125,7 +125,7 @@ describe('a server that leaves', () => {
       }
     }
     const probed = new AbortController()
-    const probing = asking('/readyz', probed.signal)
+    const probing = asking('/health/ready', probed.signal)
     const quietMs = await timed(listener.linger())
     probed.abort()
     await probing
@@ -197,12 +197,12 @@ describe('work that ends', () => {
     const core = await startCoreProcess(world, { ROLE: 'all' })
     onTestFinished(core.stop)
     process.kill(core.pid, 'SIGTERM')
-    await vi.waitUntil(async () => (await fetch(`${core.url}/readyz`)).status === 503)
+    await vi.waitUntil(async () => (await fetch(`${core.url}/health/ready`)).status === 503)
     // Others publish what is committed from here on.
     await world.signIn()
-    const answer = await fetch(`${core.url}/readyz`)
+    const answer = await fetch(`${core.url}/health/ready`)
     expect([answer.status, await answer.text(), answer.headers.get('connection')]).toEqual([503, 'stopping', 'close'])
-    expect((await fetch(`${core.url}/healthz`)).status).toBe(200)
+    expect((await fetch(`${core.url}/health/live`)).status).toBe(200)
     process.kill(core.pid, 'SIGTERM')
     expect(await core.exited).toEqual({ code: 0, signal: null })
     expect(await world.sql`select from outbox where published_at is null`).not.toEqual([])

@@ -110,7 +110,7 @@ export const startCore = async (
       logFile: logFileOf(name),
     })
     await untilReady(child, readyMaxMs, async () => {
-      const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(probeMaxMs) })
+      const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(probeMaxMs) })
       return response.status === 200
     })
     return child
