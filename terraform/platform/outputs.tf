@@ -1,9 +1,10 @@
 output "edge" {
   description = "What `npm run deploy:edge` makes the Worker's configuration of: its variables as they are, its secrets by where they are kept."
   value = {
-    name       = "${var.name}-${var.environment}"
-    host       = var.edge.host
-    account_id = var.edge.account_id
+    name        = "${var.name}-${var.environment}"
+    environment = var.environment
+    host        = var.edge.host
+    account_id  = var.edge.account_id
     vars = {
       CELLS            = jsonencode({ for cell, way in local.ways_in : cell => { coreUrl = way, near = var.regions[cell].near } })
       CONTROL_CELL     = var.control_cell
