@@ -3,8 +3,8 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Bindings, parseEnvironment } from '#edge/environment.ts'
-import { type EdgeOutput, readEdgeOutput } from './deploy/outputs.ts'
-import { readSecret, readSecrets, withoutSecrets } from './deploy/secrets.ts'
+import { type EdgeOutput, type Outputs, readOutputs } from './deploy/outputs.ts'
+import { readSecrets, withoutSecrets } from './deploy/secrets.ts'
 import { createWrangler, type Wrangler } from './deploy/wrangler.ts'
 import type { WranglerConfig } from './deploy/wrangler-config.ts'
 
@@ -16,7 +16,7 @@ const usage = `Deploys the Worker as Terraform's outputs say, with secrets from 
                          --rollback [--to VERSION]     back to that version, or to the one before
                          --outputs FILE                what terraform output -json printed, where there is no state here
 
-Needs terraform (initialised in terraform/platform), gcloud, and CLOUDFLARE_API_TOKEN where Terraform keeps no token.`
+Needs terraform (initialised in terraform/platform), gcloud, and CLOUDFLARE_API_TOKEN where Terraform made none for deploys.`
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 
@@ -43,8 +43,9 @@ const parse = () => {
 
 const main = async (): Promise<void> => {
   const given = parse()
-  const edge = await readEdgeOutput(given.env, { file: given.outputs, folder: project })
-  const token = await tokenOf(edge)
+  const outputs = await readOutputs(given.env, { file: given.outputs, folder: project })
+  const { edge } = outputs
+  const token = tokenOf(outputs)
   if (token) hidden.push(token)
   const wrangler = createWrangler({ edge, project, token, print })
   if (given.current) return console.log((await wrangler.history()).at(-1) ?? '')
@@ -54,7 +55,7 @@ const main = async (): Promise<void> => {
   print(`The Worker ${edge.name} for https://${edge.host}, as ${relative(project, file)} says`)
   if (given['dry-run']) print(JSON.stringify(config, null, 2))
   const secrets = await readSecrets(edge.secrets)
-  hidden.push(...Object.values(secrets))
+  for (const value of Object.values(secrets)) hidden.push(value, JSON.stringify(value).slice(1, -1))
   checkBindings(config, secrets)
   print(`Variables: ${Object.keys(config.vars ?? {}).join(', ')}. Secrets: ${Object.keys(secrets).join(', ')}.`)
   if (given['dry-run']) return wrangler.tryOut(file)
@@ -76,12 +77,10 @@ const writeConfig = async (edge: EdgeOutput): Promise<{ readonly config: Wrangle
 }
 
 /** Undefined where the environment gives it to wrangler. */
-const tokenOf = async (edge: EdgeOutput): Promise<string | undefined> => {
+const tokenOf = ({ deployToken }: Outputs): string | undefined => {
   if (process.env.CLOUDFLARE_API_TOKEN) return undefined
-  if (edge.deploy_token) return readSecret(edge.deploy_token)
-  throw new Error(
-    'CLOUDFLARE_API_TOKEN is not set, and Terraform keeps no token for deploys (its variable deploy_token)',
-  )
+  if (deployToken !== undefined) return deployToken
+  throw new Error('CLOUDFLARE_API_TOKEN is not set, and Terraform made no token for deploys (edge.deploy_token)')
 }
 
 const rollBack = async (wrangler: Wrangler, edge: EdgeOutput, wanted: string | undefined): Promise<void> => {

@@ -4,9 +4,12 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { wranglerConfigOf } from '#infra/deploy/wrangler-config.ts'
 import { type FakeAnswers, type FakePrograms, fakePrograms } from './fake-programs.ts'
+
+// Each deployment is a process that loads all of wrangler, which takes seconds on a machine that does other things too.
+vi.setConfig({ testTimeout: 120_000 })
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 /** Of a deployment that nobody has, so that its file is nobody's. */
@@ -30,7 +33,6 @@ const edge = {
     UPSTASH_TOKEN: 'projects/acme/secrets/perigee-upstash-token/versions/3',
     EDGE_KEYS: 'projects/acme/secrets/perigee-edge-keys',
   },
-  deploy_token: 'projects/acme/secrets/perigee-deploy-token',
 }
 type Edge = typeof edge
 
@@ -41,8 +43,12 @@ const deployment = (id: string, at: string, percentage = 100) => ({
 /** Not in order, as nobody promises one; and the last but one is half of a gradual deployment. */
 const deployments = [deployment('v3', '4'), deployment('v1', '1'), deployment('v2', '2'), deployment('v3', '3', 50)]
 
-const outputsOf = (value: object) =>
-  JSON.stringify({ edge: { sensitive: false, type: 'dynamic', value }, other: { value: 1 } })
+const outputsOf = (value: object, token: string | null = 'the-deploy-token') =>
+  JSON.stringify({
+    edge: { sensitive: false, type: 'dynamic', value },
+    deploy_token: { sensitive: true, type: 'string', value: token },
+    other: { value: 1 },
+  })
 
 const answersWith = (given: {
   edge?: object
@@ -53,7 +59,6 @@ const answersWith = (given: {
   gcloud: Object.entries({
     'perigee-upstash-token/versions/3': 'the-upstash-token',
     'perigee-edge-keys/versions/latest': edgeKeys,
-    'perigee-deploy-token/versions/latest': 'the-deploy-token',
     ...given.secrets,
   }).map(([id, prints]) => ({ args: `secrets versions access projects/acme/secrets/${id} --quiet`, prints })),
   wrangler: given.wrangler ?? [
@@ -189,16 +194,22 @@ test('nothing is uploaded when Terraform’s outputs lack what the Worker reads,
   }
 })
 
-test('a secret with a line break at its end is refused, since every call with it would fail', async () => {
-  const secrets = { 'perigee-upstash-token/versions/3': 'the-upstash-token\n' }
-  const { code, output } = await deploy(answersWith({ secrets }))
+test('the line break that a file ends with is no part of a secret, and other white space around one is refused', async () => {
+  const withToken = (token: string) => answersWith({ secrets: { 'perigee-upstash-token/versions/3': token } })
+  const cut = await deploy(withToken('the-upstash-token\n'))
+  expect(cut.code, cut.output).toBe(0)
+  const secrets = (await callsOf('wrangler')).find(({ args }) => args[0] === 'deploy')?.secrets ?? ''
+  expect(JSON.parse(secrets).UPSTASH_TOKEN).toBe('the-upstash-token')
+  await fakes?.remove()
+
+  const { code, output } = await deploy(withToken('the-upstash-token \n'))
   expect(code).toBe(1)
   expect(output).toContain('perigee-upstash-token/versions/3 begins or ends with white space')
 })
 
 test('outputs are read from a file where there is no state, and a token of the environment goes before Terraform’s', async () => {
   const file = join(tmpdir(), `perigee-outputs-${environment}.json`)
-  await writeFile(file, outputsOf({ ...edge, deploy_token: null }))
+  await writeFile(file, outputsOf(edge, null))
   const given = await deploy(answersWith({}), ['--outputs', file], { CLOUDFLARE_API_TOKEN: 'own-token' })
   expect(given.code, given.output).toBe(0)
   expect(await callsOf('terraform')).toEqual([])
@@ -253,4 +264,4 @@ test('wrangler itself takes the configuration: it bundles the Worker with the as
   expect(output).toContain('Total Upload')
   expect(output).toMatch(/env\.CONTROL_CELL \("eu1"\)/)
   expect(output).toMatch(/env\.PUBLIC_LIMIT/)
-}, 120_000)
+})

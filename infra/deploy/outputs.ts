@@ -19,23 +19,28 @@ export const edgeSchema = z.strictObject({
   account_id: z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 hexadecimal digits'),
   vars: z.record(bindingSchema, z.string()),
   secrets: z.record(bindingSchema, secretIdSchema),
-  /** Where the token lies that deploys; null or absent where CLOUDFLARE_API_TOKEN is given. */
-  deploy_token: secretIdSchema.nullish(),
 })
 export type EdgeOutput = z.infer<typeof edgeSchema>
 
-const outputsSchema = z.object({ edge: z.object({ value: edgeSchema }) })
+const outputsSchema = z.object({
+  edge: z.object({ value: edgeSchema }),
+  /** Of Cloudflare's account, good for deploying Workers; Terraform makes one where it is asked for. */
+  deploy_token: z.object({ value: z.string().min(1).nullable() }).optional(),
+})
+
+/** The output `edge`, and the token that deploys, where there is one. */
+export type Outputs = { readonly edge: EdgeOutput; readonly deployToken: string | undefined }
 
 const platform = 'terraform/platform'
 
 /**
- * The output `edge` of `terraform/platform`, of its own state or from a file that holds what `terraform output -json` printed.
+ * The outputs of `terraform/platform` that the Worker is deployed by, of its own state or from a file that holds what `terraform output -json` printed.
  * @throws Error that names each part that is missing or bad, and what to do
  */
-export const readEdgeOutput = async (
+export const readOutputs = async (
   environment: string,
   { file, folder }: { readonly file: string | undefined; readonly folder: string },
-): Promise<EdgeOutput> => {
+): Promise<Outputs> => {
   const source = file ?? `terraform -chdir=${platform} output`
   const text = file
     ? await readFile(file, 'utf8')
@@ -52,7 +57,7 @@ export const readEdgeOutput = async (
     )
   const both = Object.keys(edge.vars).filter((name) => Object.hasOwn(edge.secrets, name))
   if (both.length > 0) throw new Error(`${source} gives ${both.join(', ')} both as a variable and as a secret`)
-  return edge
+  return { edge, deployToken: outputs.data.deploy_token?.value ?? undefined }
 }
 
 const parseJson = (text: string, source: string): unknown => {

@@ -7,9 +7,10 @@ import { run } from './command.ts'
  */
 export const readSecret = async (id: string): Promise<string> => {
   const version = id.includes('/versions/') ? id : `${id}/versions/latest`
-  const value = await run({ command: 'gcloud', args: ['secrets', 'versions', 'access', version, '--quiet'] })
+  const stored = await run({ command: 'gcloud', args: ['secrets', 'versions', 'access', version, '--quiet'] })
+  // Files and `echo` end with a line break, and one that is a part of a token makes every call of it fail.
+  const value = stored.replace(/\n$/, '')
   if (value === '') throw new Error(`the secret ${version} is empty`)
-  // Of `echo` rather than `printf`: the line break would become a part of a token, and every call of it would fail.
   if (value !== value.trim()) throw new Error(`the secret ${version} begins or ends with white space: store it without`)
   return value
 }

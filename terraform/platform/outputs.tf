@@ -1,9 +1,10 @@
 output "edge" {
   description = "What `npm run deploy:edge` makes the Worker's configuration of: its variables as they are, its secrets by where they are kept."
   value = {
-    name       = "${var.name}-${var.environment}"
-    host       = var.edge.host
-    account_id = var.edge.account_id
+    name        = "${var.name}-${var.environment}"
+    environment = var.environment
+    host        = var.edge.host
+    account_id  = var.edge.account_id
     vars = {
       CELLS            = jsonencode({ for cell, way in local.ways_in : cell => { coreUrl = way, near = var.regions[cell].near } })
       CONTROL_CELL     = var.control_cell
@@ -14,7 +15,7 @@ output "edge" {
       GOOGLE_IDENTITY = jsonencode({
         audience       = local.audience
         provider       = google_iam_workload_identity_pool_provider.edge.name
-        serviceAccount = google_service_account.edge.email
+        serviceAccount = local.edge_email
       })
     }
     secrets = {
@@ -33,6 +34,7 @@ output "cells" {
       api         = module.core[cell].api
       worker      = module.core[cell].worker
       migrate_job = module.core[cell].migrate_job
+      command_job = module.core[cell].command_job
       database    = module.database[cell].connection_name
       recovery    = module.database[cell].dr_instance
       secrets     = module.cell_secrets[cell].ids

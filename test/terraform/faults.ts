@@ -156,7 +156,7 @@ export const faults: readonly Fault[] = [
         failure_threshold = 3
         success_threshold = 1
         http_get {
-          path = var.paths.ready
+          path = var.contract.paths.ready
           port = 8080
         }
       }

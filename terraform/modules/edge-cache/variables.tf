@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Prefix of the deployment's names, such as perigee."
+  description = "What the database is named after, unique in Upstash's account, such as perigee-production."
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,20}$", var.name))
-    error_message = "name must be 2 to 21 lower-case letters, digits or hyphens and begin with a letter: it becomes a part of every name."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,44}$", var.name))
+    error_message = "name must be 2 to 45 lower-case letters, digits or hyphens and begin with a letter: it becomes a part of every name."
   }
 }
 

@@ -1,9 +1,5 @@
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = {
-      number = "123456789012"
-    }
-  }
+  source = "./tests/mocks"
 }
 mock_provider "cloudflare" {}
 mock_provider "upstash" {}
@@ -93,7 +89,7 @@ run "five_regions_with_everything" {
       ap1 = { region = "asia-northeast1", near = ["AS"], subnet_cidr = "10.0.3.0/24" }
       oc1 = { region = "australia-southeast1", near = ["OC"], subnet_cidr = "10.0.4.0/24" }
     }
-    edge_cache          = { primary_region = "eu-west-1", read_regions = ["us-east-1", "sa-east-1", "ap-northeast-1", "ap-southeast-2"] }
+    edge_cache          = { primary_region = "eu-west-1", read_regions = ["us-east-1", "sa-east-1", "ap-southeast-1", "ap-southeast-2"] }
     load_balancer       = { domain = "core.game.example", allowed_ranges = ["173.245.48.0/20"] }
     analytics           = { location = "EU" }
     notification_emails = ["on-call@game.example"]
@@ -174,7 +170,7 @@ run "no_region" {
   variables {
     regions = {}
   }
-  expect_failures = [var.regions, var.control_cell]
+  expect_failures = [var.regions]
 }
 
 run "a_cell_that_no_id_can_carry" {
