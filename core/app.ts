@@ -157,7 +157,7 @@ const replyInternal = async (
 
 const replyPush = async (c: HonoContext, push: PushReceiver, trail: Trail): Promise<Reply> => {
   trail.principal = 'pubsub'
-  await push({ authorization: c.req.header('authorization'), readBody: (bytesMax) => bodyOf(c, bytesMax) })
+  await push({ header: (name) => c.req.header(name), readBody: (bytesMax) => bodyOf(c, bytesMax) })
   return { status: 204, contentType: 'text/plain', body: null }
 }
 

@@ -1,8 +1,10 @@
+import { X509Certificate } from 'node:crypto'
 import * as z from 'zod'
 import { type NamedKey, parseNamedKeys } from '#contract/edge-request.ts'
 import { type Cell, cellSchema } from '#contract/ids.ts'
 import type { BusTopic } from '#infra/event-bus.ts'
-import { googleKeysUrl } from '#infra/push-identity.ts'
+import { metadataHost } from '#infra/google-metadata.ts'
+import { googleKeysUrl, type PushIdentity, pushVerifiers } from '#infra/push-identity.ts'
 import { createDisplayNames, type DisplayNames, forbiddenNamesMax } from './display-names.ts'
 import { oidcIssuersSetting } from './oidc-issuers.ts'
 
@@ -16,6 +18,23 @@ const namedKeys = z.string().transform((text, ctx): [NamedKey, ...NamedKey[]] =>
 })
 
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/ })
+
+/** One certificate after the other. */
+const certificates = z.string().refine(
+  (text) => {
+    const blocks = text.match(/-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----/gs) ?? []
+    return blocks.length > 0 && blocks.every(isCertificate)
+  },
+  { error: 'not certificates in PEM' },
+)
+
+const isCertificate = (pem: string): boolean => {
+  try {
+    return new X509Certificate(pem).raw.length > 0
+  } catch {
+    return false
+  }
+}
 
 /** Cell -> address of its core. */
 const cellAddresses = z.string().transform((text, ctx): ReadonlyMap<Cell, string> => {
@@ -60,6 +79,18 @@ const coreShape = {
   CELLS: cellAddresses
     .optional()
     .describe('JSON of every cell and the address of its core, this one included; absent where there is but one cell'),
+  CORE_AUDIENCE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'the audience of the ID tokens that cores are called with, behind the IAM of Google Cloud; absent where nothing asks for any',
+    ),
+  GCE_METADATA_HOST: z
+    .string()
+    .min(1)
+    .default(metadataHost)
+    .describe('host, or host:port, of the metadata server, which makes those tokens'),
   DATABASE_REPLICA_URL: postgresUrl
     .optional()
     .describe(
@@ -129,11 +160,16 @@ const coreShape = {
   REDIS_URL: z
     .url()
     .optional()
-    .describe('Memorystore; without it the limits are kept by each process for itself, as while it is lost'),
+    .describe(
+      'Memorystore, redis:// or with TLS rediss://; without it the limits are kept by each process for itself, as while it is lost',
+    ),
   REDIS_CLUSTER: z
     .enum(['true', 'false'])
     .default('false')
     .describe("whether REDIS_URL is a cluster's discovery endpoint"),
+  REDIS_CA: certificates
+    .optional()
+    .describe('PEM of the authorities that alone may sign for REDIS_URL, which is rediss:// then'),
   PUBSUB_PROJECT: z.string().min(1).default('perigee-local').describe('Google Cloud project of the topic'),
   PUBSUB_PREFIX: z
     .string()
@@ -148,6 +184,12 @@ const coreShape = {
   PUSH_AUDIENCE: z.string().min(1).optional().describe('the audience of the tokens that Pub/Sub pushes with'),
   PUSH_SERVICE_ACCOUNT: z.email().optional().describe('the service account that Pub/Sub pushes as'),
   PUSH_KEYS_URL: z.url().default(googleKeysUrl).describe('where the keys of those tokens are published'),
+  PUSH_VERIFIED_BY: z
+    .enum(pushVerifiers)
+    .default('core')
+    .describe(
+      'who checks their signatures: the core, or the platform before it, as Cloud Run does where nobody calls without IAM',
+    ),
   EVENT_BUS: z
     .enum(['pubsub', 'direct'])
     .default('pubsub')
@@ -182,14 +224,25 @@ type Env = Readonly<Record<string, string | undefined>>
 /** The core's settings from its environment. @throws Error that names every variable that is missing or bad */
 export const parseConfig = (env: Env): Config => parse(coreSchema, env)
 
+/**
+ * The Redis of this cell; undefined where there is none.
+ * @throws Error when there is a REDIS_CA, and an address that is not rediss://
+ */
+export const redisOf = (config: Config): { url: string; cluster: boolean; ca: string | undefined } | undefined => {
+  const { REDIS_URL: url, REDIS_CA: ca, REDIS_CLUSTER: cluster } = config
+  if (ca !== undefined && !url?.startsWith('rediss://'))
+    throw new Error('REDIS_CA is set: REDIS_URL has to begin with rediss://')
+  return url === undefined ? undefined : { url, cluster: cluster === 'true', ca }
+}
+
 /** Who may push events to us; undefined where they are pulled. @throws Error when a setting for that is missing */
-export const pushOf = (config: Config): { audience: string; serviceAccount: string; keysUrl: string } | undefined => {
+export const pushOf = (config: Config): PushIdentity | undefined => {
   const { PUSH_AUDIENCE: audience, PUSH_SERVICE_ACCOUNT: serviceAccount, PUSH_KEYS_URL: keysUrl } = config
   if (config.EVENT_DELIVERY === 'pull') return undefined
   if (config.EVENT_BUS === 'direct') throw new Error('EVENT_DELIVERY is push, and EVENT_BUS direct: nobody would push')
   if (!audience || !serviceAccount)
     throw new Error('EVENT_DELIVERY is push: PUSH_AUDIENCE and PUSH_SERVICE_ACCOUNT say whom to take events from')
-  return { audience, serviceAccount, keysUrl }
+  return { audience, serviceAccount, keysUrl, verifiedBy: config.PUSH_VERIFIED_BY }
 }
 
 /** This cell among the others. */

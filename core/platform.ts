@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 import type { Database } from '#db/client.ts'
 import type { EventBus, Subscriber } from '#infra/event-bus.ts'
+import type { IdTokens } from '#infra/id-tokens.ts'
 import type { Log } from '#infra/log.ts'
 import type { OidcVerifier } from '#infra/oidc.ts'
 import type { PushVerifier } from '#infra/push-identity.ts'
@@ -72,6 +73,8 @@ export type Adapters = {
   readonly verifyPush: PushVerifier | undefined
   /** Verifies the ID tokens of an issuer, by its name. */
   readonly idTokens: ReadonlyMap<string, OidcVerifier>
+  /** By which what stands before the other cells' cores lets this one in; absent where nothing does. */
+  readonly peerTokens?: IdTokens | undefined
   /** Computes the hashes of passwords. */
   readonly derive: Derive
   readonly log: Log
@@ -113,7 +116,10 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const readDatabase = role === 'worker' ? undefined : replicaDatabase
   const replica = readDatabase && createReplica({ database: readDatabase, log, clock })
   const neighbours = neighboursOf(config)
-  const peers = createPeers({ cell, others: neighbours.others, edgeKeys: config.EDGE_KEYS, clock, telemetry })
+  const peers = createPeers({
+    ...{ cell, others: neighbours.others, edgeKeys: config.EDGE_KEYS, clock, telemetry },
+    idTokens: adapters.peerTokens,
+  })
   const directory = createDirectory({ cell, neighbours, database, peers })
   const loops: Readonly<Record<string, Loop>> = {
     relay: createRelay({

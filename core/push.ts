@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { Fault } from '#contract/problem.ts'
 import { deliver, type OnRefused } from '#infra/deliver.ts'
 import type { EventBus, Subscriber } from '#infra/event-bus.ts'
-import type { PushVerifier } from '#infra/push-identity.ts'
+import type { PushHeaders, PushVerifier } from '#infra/push-identity.ts'
 
 /** Pub/Sub takes messages of ten million bytes, and a published document may be almost as large; base64 adds a third. */
 export const pushBytesMax = 16 * 1_024 * 1_024
@@ -24,7 +24,7 @@ const envelopeSchema = z.object({
 })
 
 export type PushReceiver = (request: {
-  readonly authorization: string | undefined
+  readonly header: PushHeaders
   /** Called once it is known that Pub/Sub sends it: nobody else has a core read that much. */
   readonly readBody: (bytesMax: number) => Promise<Uint8Array>
 }) => Promise<void>
@@ -44,9 +44,8 @@ export const createPushReceiver = (options: {
   readonly signal: AbortSignal
 }): PushReceiver => {
   const { verify, subscribers, bus, onRefused, signal } = options
-  const receive: PushReceiver = async ({ authorization, readBody }) => {
-    const token = /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1]
-    if (!token || !(await verify(token).catch(unavailable))) throw new Fault('unauthenticated')
+  const receive: PushReceiver = async ({ header, readBody }) => {
+    if (!(await verify(header).catch(unavailable))) throw new Fault('unauthenticated')
     const { message, subscription, deliveryAttempt } = parseEnvelope(await readBody(pushBytesMax))
     const subscriber = subscribers.find(({ name }) => subscription.endsWith(`/subscriptions/${name}`))
     if (!subscriber) throw new Fault('not_found')

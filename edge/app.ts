@@ -2,6 +2,7 @@ import type { EdgePrincipal } from '#contract/edge-request.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Access } from '#contract/route.ts'
 import type { RouteTable } from '#contract/routes.ts'
+import type { IdTokens } from '#infra/id-tokens.ts'
 import type { Log } from '#infra/log.ts'
 import type { LastingTexts, VersionedStore } from '#infra/upstash.ts'
 import type { Answer } from './answer.ts'
@@ -38,6 +39,8 @@ export type EdgeOptions = {
   readonly store: VersionedStore & LastingTexts
   readonly memory: MemoryTier
   readonly dataCentre: DataCentre
+  /** By which the edge is let in to the cores; absent where nothing stands before them. */
+  readonly idTokens?: IdTokens | undefined
   readonly log: Log
 }
 
@@ -56,7 +59,7 @@ export const createEdge = (options: EdgeOptions): Edge => {
   const limits = createLimits(environment.limits, createTally(log, 'perigee.edge.limited', Date.now))
   const hmac = createHmac(environment.edgeKeys)
   const cells = createCells(environment.cells, environment.controlCell)
-  const askCore = createAskCore({ cells, hmac, log })
+  const askCore = createAskCore({ cells, hmac, idTokens: options.idTokens, log })
   const { dataCentre } = options
   const lastGood = createLastGood({ texts: options.store, dataCentre, clock: Date.now })
   const documents = createDocuments({ askCore, cells, dataCentre, lastGood })

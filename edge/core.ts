@@ -1,6 +1,7 @@
 import { edgeHeaders, encodePrincipal, encodeSignature, signedBytes } from '#contract/edge-request.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault, problemContentType, problemSchema } from '#contract/problem.ts'
+import { type IdTokens, idTokenHeader } from '#infra/id-tokens.ts'
 import type { Log } from '#infra/log.ts'
 import { Skipped } from './breaker.ts'
 import type { Cells } from './cells.ts'
@@ -19,8 +20,14 @@ import { createTally } from './tally.ts'
  */
 export type AskCore = (exchange: Exchange, request: CoreRequest) => Promise<CoreAnswer>
 
-export const createAskCore = (options: { readonly cells: Cells; readonly hmac: Hmac; readonly log: Log }): AskCore => {
-  const { cells, hmac, log } = options
+export const createAskCore = (options: {
+  readonly cells: Cells
+  readonly hmac: Hmac
+  /** By which what stands before the cores lets us in; undefined where nothing does. */
+  readonly idTokens: IdTokens | undefined
+  readonly log: Log
+}): AskCore => {
+  const { cells, hmac, idTokens, log } = options
   const clock = Date.now
   const random = Math.random
   const counts = createGuardCounts(log, clock)
@@ -33,7 +40,7 @@ export const createAskCore = (options: { readonly cells: Cells; readonly hmac: H
   const attempt = async (exchange: Exchange, request: CoreRequest): Promise<CoreAnswer> => {
     exchange.cell = request.cell
     try {
-      return await guardOf(request.cell).run(request, () => send({ cells, hmac }, exchange, request))
+      return await guardOf(request.cell).run(request, () => send({ cells, hmac, idTokens }, exchange, request))
     } catch (cause) {
       if (cause instanceof Fault) throw cause
       if (cause instanceof Skipped) throw new Fault('unavailable', { detail: 'the core does not answer', cause })
@@ -62,14 +69,16 @@ export const createAskCore = (options: { readonly cells: Cells; readonly hmac: H
 const isOverloaded = ({ code }: CoreAnswer) => code === 'overloaded'
 
 const send = async (
-  { cells, hmac }: { readonly cells: Cells; readonly hmac: Hmac },
+  { cells, hmac, idTokens }: { readonly cells: Cells; readonly hmac: Hmac; readonly idTokens: IdTokens | undefined },
   exchange: Exchange,
   request: CoreRequest,
 ): Promise<CoreAnswer> => {
+  const idToken = idTokens && (await idTokenFor(idTokens, exchange, request))
   const remainingMs = request.deadlineAt - Date.now()
   if (remainingMs <= 0) throw new Fault('deadline_exceeded')
   const { coreUrl } = cells.addressOf(request.cell)
   const headers = await signedHeaders(hmac, exchange, request, remainingMs)
+  if (idToken !== undefined) headers.set(idTokenHeader, `Bearer ${idToken}`)
   const response = await fetch(coreUrl + request.target, {
     method: request.method,
     headers,
@@ -78,6 +87,16 @@ const send = async (
     redirect: 'manual',
   })
   return trusted({ status: response.status, headers: response.headers, text: await response.text() })
+}
+
+/** Without a token no cell can be asked, and it says nothing of any of them: neither another attempt nor another cell would help. */
+const idTokenFor = async (idTokens: IdTokens, exchange: Exchange, request: CoreRequest): Promise<string> => {
+  try {
+    const waitMaxMs = request.deadlineAt - Date.now()
+    return await idTokens.get({ waitMaxMs, keepAlive: exchange.defer })
+  } catch (cause) {
+    throw new Fault('unavailable', { detail: 'the core cannot be asked', cause })
+  }
 }
 
 /**

@@ -1,6 +1,8 @@
+import type { Fetcher, RateLimit } from '@cloudflare/workers-types'
 import * as z from 'zod'
 import { type NamedKey, parseNamedKeys } from '#contract/edge-request.ts'
 import { type Cell, cellSchema } from '#contract/ids.ts'
+import { type GoogleIdentity, type GoogleKey, googleIdentitySchema, googleKeySchema } from '#infra/google-identity.ts'
 
 /** What wrangler binds to the Worker: variables and secrets as text, and the platform's services. */
 export type Bindings = {
@@ -13,6 +15,10 @@ export type Bindings = {
   readonly EDGE_KEYS: string
   /** Absent: a hundredth. */
   readonly TRACE_SHARE?: string
+  /** JSON `{audience, provider, serviceAccount}`; absent where the cores are not behind Google's IAM. */
+  readonly GOOGLE_IDENTITY?: string
+  /** A secret: the private key that `npm run edge-key` made, as JSON. It goes with `GOOGLE_IDENTITY`. */
+  readonly GOOGLE_KEY?: string
   readonly PUBLIC_LIMIT: RateLimit
   readonly CALLER_LIMIT: RateLimit
   readonly SERVER_LIMIT: RateLimit
@@ -34,6 +40,8 @@ export type Environment = {
   readonly assets: Fetcher
   /** Of all requests, those whose traces are recorded, 0 to 1. */
   readonly traceShare: number
+  /** By which the edge is let in to the cores; undefined where nothing stands before them. */
+  readonly google: { readonly identity: GoogleIdentity; readonly key: GoogleKey } | undefined
 }
 
 const cellsSchema = z
@@ -60,7 +68,16 @@ export const parseEnvironment = (bindings: Bindings): Environment => ({
       .max(1)
       .parse(bindings.TRACE_SHARE ?? '0.01'),
   ),
+  google: googleOf(bindings),
 })
+
+const googleOf = ({ GOOGLE_IDENTITY, GOOGLE_KEY }: Bindings): Environment['google'] =>
+  GOOGLE_IDENTITY === undefined
+    ? undefined
+    : {
+        identity: named('GOOGLE_IDENTITY', () => googleIdentitySchema.parse(JSON.parse(GOOGLE_IDENTITY))),
+        key: named('GOOGLE_KEY', () => googleKeySchema.parse(JSON.parse(GOOGLE_KEY ?? ''))),
+      }
 
 const named = <Value>(name: string, parse: () => Value): Value => {
   try {

@@ -1,5 +1,6 @@
 import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWTVerifyGetKey } from 'jose'
 import * as z from 'zod'
+import { boundedText } from './bounded-text.ts'
 
 /** Where an issuer's keys are; without an address the issuer's discovery document names it. */
 export type KeySource = { readonly issuer: string; readonly keysUrl: string | undefined }
@@ -92,18 +93,5 @@ const fetchDocument = async <Schema extends z.ZodType>(
     await response.body?.cancel()
     throw new Error(`${url.href} answered ${response.status}`)
   }
-  return schema.parse(JSON.parse(await boundedText(response)))
-}
-
-const boundedText = async (response: Response): Promise<string> => {
-  const decoder = new TextDecoder()
-  let text = ''
-  let size = 0
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength
-    // Leaving the loop cancels the body.
-    if (size > documentBytesMax) throw new Error(`${response.url} is longer than ${documentBytesMax} bytes`)
-    text += decoder.decode(chunk, { stream: true })
-  }
-  return text + decoder.decode()
+  return schema.parse(JSON.parse(await boundedText(response, documentBytesMax)))
 }

@@ -10,6 +10,10 @@ export type IsolatesOptions = {
   readonly upstashUrl?: string
   /** False: their Cache API never holds anything. */
   readonly cache?: boolean
+  /** Variables and secrets beside those that every edge has. */
+  readonly vars?: Readonly<Record<string, string>>
+  /** Takes what the Workers log; absent: nobody does. */
+  readonly print?: (line: string) => void
   /** Where workerd's inspector listens, `host:port`; absent: nowhere. */
   readonly inspector?: string
 }
@@ -33,7 +37,8 @@ export const startIsolates = (world: World, options: IsolatesOptions): Promise<D
         UPSTASH_URL: options.upstashUrl ?? world.upstash.url,
         UPSTASH_TOKEN: 'test-token',
         EDGE_KEYS: world.secrets.edgeKeys,
+        ...options.vars,
       },
     },
-    'ignore',
+    options.print ?? 'ignore',
   )

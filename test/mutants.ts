@@ -14,6 +14,7 @@ const drain = 'test/guarantees/drain.test.ts'
 const start = 'test/start.test.ts'
 const stop = 'test/stop.test.ts'
 const redisLost = 'test/redis-lost.test.ts'
+const redisTls = 'test/redis-tls.test.ts'
 const idempotency = 'test/idempotency.test.ts'
 const simulate = 'test/simulate.test.ts'
 const refresh = 'test/refresh.test.ts'
@@ -23,6 +24,8 @@ const limiter = 'test/guarantees/limiter.test.ts'
 const tokens = 'test/tokens.test.ts'
 const jwksRotate = 'test/guarantees/jwks-rotate.test.ts'
 const push = 'test/push.test.ts'
+const googleIdentity = 'test/google-identity.test.ts'
+const cloudRun = 'test/cloud-run.test.ts'
 const cache = 'test/cache.test.ts'
 const staleFill = 'test/guarantees/stale-fill.test.ts'
 const replica = 'test/replica.test.ts'
@@ -595,15 +598,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'push-audience',
     file: 'infra/push-identity.ts',
-    find: '\n        audience: options.audience,',
-    replace: '',
+    find: '\n        audience,\n        clockTolerance',
+    replace: '\n        clockTolerance',
     test: push,
     testName: 'a token for another audience pushes nothing',
   },
   {
     name: 'push-service-account',
     file: 'infra/push-identity.ts',
-    find: 'payload.email === options.serviceAccount && ',
+    find: 'email === serviceAccount && ',
     replace: '',
     test: push,
     testName: 'a token of another service account pushes nothing',
@@ -611,10 +614,170 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'push-email-verified',
     file: 'infra/push-identity.ts',
-    find: ' && payload.email_verified === true',
+    find: ' && email_verified === true',
     replace: '',
     test: push,
     testName: 'a token whose address Google has not verified',
+  },
+  {
+    name: 'push-platform-mark',
+    file: 'infra/push-identity.ts',
+    find: "    if (token.split('.')[2] !== checkedMark) return false\n",
+    replace: '',
+    test: push,
+    testName: 'where the platform is to check it, a signature',
+  },
+  {
+    name: 'push-platform-other-header',
+    file: 'infra/push-identity.ts',
+    find: ' || header(idTokenHeader) !== undefined',
+    replace: '',
+    test: push,
+    testName: 'beside a token that lets its caller in',
+  },
+  {
+    name: 'push-platform-audience',
+    file: 'infra/push-identity.ts',
+    find: '    [aud].flat().includes(audience) &&\n',
+    replace: '',
+    test: push,
+    testName: 'where the platform has checked the signature, what',
+  },
+  {
+    name: 'push-platform-expiry',
+    file: 'infra/push-identity.ts',
+    find: '    exp > now - clockToleranceSeconds &&\n',
+    replace: '',
+    test: push,
+    testName: 'where the platform has checked the signature, what',
+  },
+  {
+    name: 'id-token-renewed-behind',
+    file: 'infra/id-tokens.ts',
+    find: 'if (good) return good',
+    replace: 'if (good && !flight) return good',
+    test: googleIdentity,
+    testName: 'a token is renewed before it ends, behind',
+  },
+  {
+    name: 'id-token-not-sent-at-its-end',
+    file: 'infra/id-tokens.ts',
+    find: 'held && held.endsAt - now > leastLeftMs ?',
+    replace: 'held && held.endsAt > now ?',
+    test: googleIdentity,
+    testName: 'while the exchange answers 500',
+  },
+  {
+    name: 'id-token-one-flight',
+    file: 'infra/id-tokens.ts',
+    find: 'if (!flight && !isAhead',
+    replace: 'if (!isAhead',
+    test: googleIdentity,
+    testName: 'nobody waits longer than it says',
+  },
+  {
+    name: 'id-token-due-at-its-end',
+    file: 'infra/id-tokens.ts',
+    find: 'dueAt = Math.min(renewAt, token.endsAt - leastLeftMs)',
+    replace: 'dueAt = renewAt',
+    test: googleIdentity,
+    testName: 'a token that has little left',
+  },
+  {
+    name: 'id-token-asked-again-later',
+    file: 'infra/id-tokens.ts',
+    find: 'Math.max(clock() + againMs, token.endsAt',
+    replace: 'Math.max(0, token.endsAt',
+    test: googleIdentity,
+    testName: 'a core gets its own account',
+  },
+  {
+    name: 'id-token-dropped-flight',
+    file: 'infra/id-tokens.ts',
+    find: '      if (flight && now - flight.beganAt > flightMaxMs) flight = undefined\n',
+    replace: '',
+    test: googleIdentity,
+    testName: 'a fetch that its runtime has dropped',
+  },
+  {
+    name: 'id-token-asked-less-often',
+    file: 'infra/id-tokens.ts',
+    find: 'lookMs * 2 ** (failures - 1)',
+    replace: 'lookMs',
+    test: googleIdentity,
+    testName: 'without a token Google is asked ever less often',
+  },
+  {
+    name: 'id-token-clock-set-back',
+    file: 'infra/id-tokens.ts',
+    find: ' && time - now <= mostMs',
+    replace: ' && mostMs > 0',
+    test: googleIdentity,
+    testName: 'a clock that is set back',
+  },
+  {
+    name: 'id-token-audience',
+    file: 'infra/id-tokens.ts',
+    find: "  if (aud !== audience) throw new Error('the ID token is for another audience')\n",
+    replace: '',
+    test: googleIdentity,
+    testName: 'what neighbours have left is not believed',
+  },
+  {
+    name: 'id-token-newer-than-held',
+    file: 'infra/id-tokens.ts',
+    find: 'return found && found.endsAt > (held?.endsAt ?? 0) ? found : undefined',
+    replace: 'return found',
+    test: googleIdentity,
+    testName: 'who has neighbours takes their token',
+  },
+  {
+    name: 'id-token-left-for-neighbours',
+    file: 'infra/id-tokens.ts',
+    find: '    if (shared) keepAlive(shared.write(fetched).catch(() => {}))\n',
+    replace: '',
+    test: cloudRun,
+    testName: 'behind IAM players and backends are served',
+  },
+  {
+    name: 'id-token-refusal-without-token',
+    file: 'infra/google-identity.ts',
+    find: ".replace(tokenLike, '…')",
+    replace: '',
+    test: googleIdentity,
+    testName: 'what is told of a failure',
+  },
+  {
+    name: 'assertion-issued-before',
+    file: 'infra/google-identity.ts',
+    find: 'iat: now - issuedBeforeSeconds',
+    replace: 'iat: now',
+    test: googleIdentity,
+    testName: 'a clock that differs from Google’s by -50000 ms',
+  },
+  {
+    name: 'shared-token-bound-to-identity',
+    file: 'edge/shared-token.ts',
+    find: 'JSON.stringify([identity.serviceAccount, identity.audience])',
+    replace: "''",
+    test: googleIdentity,
+    testName: 'a data centre holds the token sealed',
+  },
+  {
+    name: 'id-token-is-no-silence-of-the-cell',
+    file: 'edge/core.ts',
+    find: "    throw new Fault('unavailable', { detail: 'the core cannot be asked', cause })",
+    replace: '    throw new Lost(cause)',
+    test: cloudRun,
+    testName: 'while no token can be had',
+  },
+  {
+    name: 'peers-identity',
+    file: 'core/peers.ts',
+    find: '        ...idToken,\n',
+    replace: '',
+    test: cloudRun,
+    testName: 'a cell asks another one behind IAM',
   },
   {
     name: 'one-snapshot-of-wallet-and-ledger',
@@ -2467,9 +2630,17 @@ export const mutants: readonly Mutant[] = [
     testName: 'where everything takes longer from now on',
   },
   {
+    name: 'look-refuses-sign-ins',
+    file: 'core/admission.ts',
+    find: "if (loadClass === 'sign-in' && limit.isLooking()) {",
+    replace: 'if (false) {',
+    test: admission,
+    testName: 'while it is looked at what is normal whoever signs in',
+  },
+  {
     name: 'look-without-end',
     file: 'core/concurrency-limit.ts',
-    find: '      if (resumeAt !== undefined && clock() - lookedSince > lookMaxMs) endLook(resumeAt)\n',
+    find: '    if (resumeAt !== undefined && clock() - lookedSince > lookMaxMs) endLook(resumeAt)\n',
     replace: '',
     test: admission,
     testName: 'a look that slow requests hold up',
@@ -2681,6 +2852,30 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     test: 'test/ports/event-bus.test.ts',
     testName: 'direct > after the end of the subscriptions',
+  },
+  {
+    name: 'redis-cluster-in-clear',
+    file: 'infra/redis.ts',
+    find: 'redisOptions: { commandTimeout: commandTimeoutMs, ...tls },',
+    replace: 'redisOptions: { commandTimeout: commandTimeoutMs },',
+    test: redisTls,
+    testName: 'a cluster is used in TLS',
+  },
+  {
+    name: 'redis-of-any-authority',
+    file: 'infra/redis.ts',
+    find: '{ tls: { ca, checkServerIdentity',
+    replace: '{ tls: { ca, rejectUnauthorized: false, checkServerIdentity',
+    test: redisTls,
+    testName: 'a Redis is used in TLS',
+  },
+  {
+    name: 'redis-by-name',
+    file: 'infra/redis.ts',
+    find: '{ ca, checkServerIdentity: () => undefined }',
+    replace: '{ ca }',
+    test: redisTls,
+    testName: 'a Redis is used in TLS',
   },
   {
     name: 'redis-back-after-a-second',

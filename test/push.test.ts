@@ -19,7 +19,7 @@ import type { BusMessage } from '#infra/event-bus.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { createLog } from '#infra/log.ts'
 import { createAbsentRedis } from '#infra/no-redis.ts'
-import { createPushVerifier } from '#infra/push-identity.ts'
+import { createPushVerifier, type PushIdentity } from '#infra/push-identity.ts'
 import { silentTelemetry } from '#infra/telemetry.ts'
 import { createUpstash, type VersionedStore } from '#infra/upstash.ts'
 import { eventually } from './eventually.ts'
@@ -59,7 +59,7 @@ const listen = async (server: Server): Promise<string> => {
 }
 
 /** A core that is pushed to, on the world's database and Upstash. */
-const createPushedCore = (options: { keysUrl: string }): Platform => {
+const createPushedCore = (options: Pick<PushIdentity, 'keysUrl'> & Partial<PushIdentity>): Platform => {
   const config = parseConfig({
     CELL: cell,
     PORT: '1',
@@ -86,7 +86,7 @@ const createPushedCore = (options: { keysUrl: string }): Platform => {
     redis: createAbsentRedis(),
     bus,
     store: { ...store, raise },
-    verifyPush: createPushVerifier({ audience, serviceAccount, keysUrl: options.keysUrl }),
+    verifyPush: createPushVerifier({ audience, serviceAccount, verifiedBy: 'core', ...options }),
     idTokens: new Map(),
     derive: argon2id,
     log,
@@ -246,6 +246,65 @@ test('no token, an old one, one of another issuer, algorithm or key pushes nothi
     'another algorithm': await tokenOf({ key: elliptic.privateKey, header: { alg: 'ES256' } }),
     altered: `${good.slice(0, -8)}${good.endsWith('AAAAAAAA') ? 'BBBBBBBB' : 'AAAAAAAA'}`,
   })
+})
+
+/** A core on a platform that has checked the signature: nobody publishes keys for it. */
+const pushChecked = async (headers: Readonly<Record<string, string>>): Promise<{ status: number; tag: string }> => {
+  const { tag, envelope } = newPush()
+  const { app } = createPushedCore({ keysUrl: 'http://127.0.0.1:1', verifiedBy: 'platform' })
+  const { status } = await app.request('/internal/events', { method: 'POST', body: JSON.stringify(envelope), headers })
+  return { status, tag }
+}
+
+/** What becomes of a token's signature on Cloud Run. */
+const strippedOf = (token: string): string => `${token.split('.').slice(0, 2).join('.')}.SIGNATURE_REMOVED_BY_GOOGLE`
+
+test('where the platform has checked the signature, a push of Pub/Sub’s own account reaches its consumer without one', async () => {
+  const tokens = [{}, { aud: [audience] }, { iss: 'accounts.google.com' }].map((claims) => tokenOf({ claims }))
+  for (const token of await Promise.all(tokens)) {
+    const { status, tag } = await pushChecked({ authorization: `bearer ${strippedOf(token)}` })
+    expect(status).toBe(204)
+    expect(await versionOf(tag)).toBe(7)
+  }
+})
+
+test('where the platform is to check it, a signature that is still there was checked by nobody, and pushes nothing', async () => {
+  const good = await tokenOf()
+  for (const token of [good, strippedOf(good).replace('REMOVED', 'KEPT'), good.split('.').slice(0, 2).join('.')]) {
+    const { status, tag } = await pushChecked({ authorization: `Bearer ${token}` })
+    expect(status).toBe(401)
+    expect(await versionOf(tag)).toBe(null)
+  }
+})
+
+test('beside a token that lets its caller in, what Authorization says was checked by nobody, and pushes nothing', async () => {
+  const { status, tag } = await pushChecked({
+    authorization: `Bearer ${strippedOf(await tokenOf())}`,
+    'x-serverless-authorization': `bearer ${strippedOf(await tokenOf({ claims: { email: 'edge@perigee.example' } }))}`,
+  })
+  expect(status).toBe(401)
+  expect(await versionOf(tag)).toBe(null)
+})
+
+test('where the platform has checked the signature, what the token says is still for the core to check', async () => {
+  const wrong = {
+    'another audience': { aud: 'https://other.example' },
+    'no audience': { aud: undefined },
+    'another account': { email: 'intruder@perigee.example' },
+    'an address that is not verified': { email_verified: false },
+    'another issuer': { iss: 'https://evil.example' },
+    'no issuer': { iss: undefined },
+    expired: { exp: now() - 60 },
+    'without expiry': { exp: undefined },
+    'not yet valid': { nbf: now() + 600 },
+  }
+  for (const [name, claims] of Object.entries(wrong)) {
+    const { status } = await pushChecked({ authorization: `Bearer ${strippedOf(await tokenOf({ claims }))}` })
+    expect([name, status]).toEqual([name, 401])
+  }
+  const nothing = { none: {}, garbage: { authorization: 'Bearer a.b.SIGNATURE_REMOVED_BY_GOOGLE' } }
+  for (const [name, headers] of Object.entries(nothing))
+    expect([name, (await pushChecked(headers)).status]).toEqual([name, 401])
 })
 
 test('a body that is no envelope is 400, and a subscription that is not ours 404', async () => {
