@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { cellSchema } from './ids.ts'
 import { defineRoute, localAsset, localDocument } from './route.ts'
 
 /** The public keys that access tokens are verified with. @see RFC 7517 */
@@ -19,9 +20,19 @@ export const jwksSchema = z
   .meta({ id: 'Jwks' })
 export type Jwks = z.infer<typeof jwksSchema>
 
-/** The client apps that may call: hashes of publishable keys, and the web origins that each allows (`*`: any). */
+/**
+ * The client apps that may call: hashes of publishable keys, the web origins that each allows (`*`: any), and the cell that those who
+ * sign up with it are at home in; the nearest one where that is null or absent.
+ */
 export const clientsSchema = z.object({
-  clients: z.array(z.object({ keyId: z.string(), hash: z.string(), origins: z.array(z.string()) })),
+  clients: z.array(
+    z.object({
+      keyId: z.string(),
+      hash: z.string(),
+      origins: z.array(z.string()),
+      homeCell: cellSchema.nullish(),
+    }),
+  ),
 })
 export type Clients = z.infer<typeof clientsSchema>
 

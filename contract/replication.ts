@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { contentKinds } from './content.ts'
 import { defineEvent, events } from './events.ts'
-import { keyIdSchema, operatorIdSchema, playerIdSchema } from './ids.ts'
+import { cellSchema, keyIdSchema, operatorIdSchema, playerIdSchema } from './ids.ts'
 import { roles } from './rights.ts'
 import { balanceSchema, currencyCodeSchema, timeSchema } from './scalars.ts'
 
@@ -30,6 +30,8 @@ export const replicas = {
       prefix: z.string(),
       hash: z.string(),
       origins: z.array(z.string()),
+      /** Absent from a core of a release before there was one. */
+      homeCell: cellSchema.nullable().default(null),
       role: z.enum(roles).nullable(),
       scopes: z.array(z.string()),
       operatorId: operatorIdSchema.nullable(),

@@ -48,7 +48,7 @@ const reserve = 0.1
 const waitMs = 500
 /**
  * In a crowd that stays: who waits on then only adds to the delay of those who are let in. Whoever signs in is let in first, and
- * waits for as long as it takes until a limit that has just fallen has room again.
+ * waits for as long as it takes until a limit that has just fallen has room again; and once more while it is held low for a moment.
  */
 const crowdedWaitMs: Record<LoadClass, number> = { 'sign-in': 300, write: 25, read: 5, batch: 0 }
 /** A class is a crowd until nobody of it has waited in vain for this long, */
@@ -72,7 +72,7 @@ type Waiting = {
   readonly kind: string
   readonly since: number
   readonly letIn: (leave: Leave) => void
-  readonly timer: NodeJS.Timeout
+  timer: NodeJS.Timeout
 }
 
 const counts = (): Record<LoadClass, number> => ({ 'sign-in': 0, write: 0, read: 0, batch: 0 })
@@ -166,6 +166,10 @@ export const createAdmission = ({ limit, onRefused, clock, random }: AdmissionOp
       waiting++
       return new Promise<Leave>((resolve, reject) => {
         const giveUp = () => {
+          if (loadClass === 'sign-in' && limit.isLooking()) {
+            one.timer = setTimeout(giveUp, crowdedWaitMs[loadClass])
+            return
+          }
           remove(line, one)
           line.refusedAt = clock()
           reject(refuse(loadClass))

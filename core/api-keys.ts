@@ -17,6 +17,8 @@ export type NewApiKey = {
   readonly name: string
   /** Of a publishable key: web origins such as `https://game.example`, or `*`. */
   readonly origins: readonly string[]
+  /** Of a publishable key: where those who sign up with it are at home; absent, in the cell nearest to them. */
+  readonly homeCell?: Cell | undefined
   /** Of a server key, at least one: what it may do, or `*`. */
   readonly scopes: readonly string[]
   /** Of an operator key. */
@@ -33,7 +35,7 @@ export type MadeApiKey = { readonly keyId: KeyId; readonly key: string }
  */
 export const createApiKey = async (db: Db, given: NewApiKey): Promise<MadeApiKey> => {
   const { kind, name, cell, now } = given
-  const rights = { origins: originsOf(given), scopes: scopesOf(given), role: roleOf(given) }
+  const rights = { origins: originsOf(given), homeCell: homeOf(given), scopes: scopesOf(given), role: roleOf(given) }
   return storeApiKey(db, { kind, name, ...rights, operatorId: null, expiresAt: null, cell, now })
 }
 
@@ -44,13 +46,14 @@ export const storeApiKey = async (
     cell,
     now,
     ...row
-  }: Omit<ApiKeyRow, 'keyId' | 'prefix' | 'hash' | 'createdAt' | 'revokedAt' | 'version'> &
+  }: Partial<Pick<ApiKeyRow, 'homeCell'>> &
+    Omit<ApiKeyRow, 'homeCell' | 'keyId' | 'prefix' | 'hash' | 'createdAt' | 'revokedAt' | 'version'> &
     Pick<NewApiKey, 'cell' | 'now'>,
 ): Promise<MadeApiKey> => {
   const key = `${prefixes[row.kind]}_${randomBytes(secretBytes).toString('base64url')}`
   const keyId = newId('key', cell, now.getTime())
   const shown = { prefix: key.slice(0, shownLength), hash: sha256(key) }
-  await insertApiKey(db, { ...row, ...shown, keyId, createdAt: now, version: now.getTime() })
+  await insertApiKey(db, { homeCell: null, ...row, ...shown, keyId, createdAt: now, version: now.getTime() })
   return { keyId, key }
 }
 
@@ -59,6 +62,11 @@ const originsOf = ({ kind, origins }: NewApiKey): string[] => {
   if (bad !== undefined) throw new Error(`not a web origin such as https://game.example: ${bad}`)
   if (kind !== 'publishable' && origins.length > 0) throw new Error('only a publishable key has origins')
   return [...origins]
+}
+
+const homeOf = ({ kind, homeCell }: NewApiKey): Cell | null => {
+  if (kind !== 'publishable' && homeCell !== undefined) throw new Error('only a publishable key has a home')
+  return homeCell ?? null
 }
 
 const scopesOf = ({ kind, scopes: given }: NewApiKey): string[] => {

@@ -15,8 +15,8 @@ import type { Context } from './context.ts'
 import { verifyEdgeSignature } from './edge-signature.ts'
 import { faultOf } from './fault.ts'
 import { Absent, type Handler, type Reply } from './handler.ts'
-import { healthPaths } from './health.ts'
 import { type InternalRoute, internalBytesMax } from './internal.ts'
+import { paths } from './paths.ts'
 import { type PrincipalReader, principalName, requireLiveSession, requireRights } from './principal.ts'
 import type { PushReceiver } from './push.ts'
 import type { Replica } from './replica.ts'
@@ -60,8 +60,8 @@ type LoggedOptions = AppOptions & { readonly watch: WatchRequests }
 export const createApp = (given: AppOptions): Hono => {
   const options: LoggedOptions = { ...given, watch: createWatchRequests(given.telemetry) }
   const app = new Hono()
-  app.get(healthPaths.live, (c) => c.text('ok'))
-  app.get(healthPaths.ready, async (c) => {
+  app.get(paths.live, (c) => c.text('ok'))
+  app.get(paths.ready, async (c) => {
     try {
       await options.ready()
       return c.text('ready')
@@ -79,7 +79,7 @@ export const createApp = (given: AppOptions): Hono => {
   const { push } = options
   if (push)
     // Not by load: Pub/Sub counts a refusal as an attempt. They have a bound of their own.
-    app.post(pushPath, (c) => logged(c, options, pushPath, (trail) => replyPush(c, push, trail)))
+    app.post(paths.events, (c) => logged(c, options, { route: paths.events }, (trail) => replyPush(c, push, trail)))
   const handlers = options.handlers.toSorted((a, b) => bySpecificity(a.route, b.route))
   for (const handler of handlers) {
     const { method, path } = handler.route
@@ -88,7 +88,7 @@ export const createApp = (given: AppOptions): Hono => {
       served(c, options, asked, (request, trail) => reply(request, options, { handler, trail })),
     )
   }
-  app.notFound((c) => logged(c, options, 'none', async () => Promise.reject(new Fault('not_found'))))
+  app.notFound((c) => logged(c, options, { route: 'none' }, async () => Promise.reject(new Fault('not_found'))))
   return app
 }
 
@@ -199,7 +199,6 @@ const rawRequestOf = async (c: HonoContext, limitBytes: number): Promise<RawRequ
 }
 
 /** Where Pub/Sub pushes to. */
-const pushPath = '/internal/events'
 
 /** A request that ran out of time sooner than this did so before it was begun. */
 const begunMs = 100
@@ -214,7 +213,7 @@ const served = (
   { path, loadClass, bytesMax }: { readonly path: string; readonly loadClass: LoadClass; readonly bytesMax: number },
   answer: (request: RawRequest, trail: Trail) => Promise<Reply>,
 ): Promise<Response> =>
-  logged(c, options, path, async (trail) => {
+  logged(c, options, { route: path, loadClass }, async (trail) => {
     const request = await rawRequestOf(c, bytesMax)
     const leave = await options.admission.enter(loadClass, `${c.req.method} ${path}`)
     const startedAt = performance.now()
@@ -236,12 +235,14 @@ const served = (
 const logged = (
   c: HonoContext,
   options: LoggedOptions,
-  route: string,
+  { route, loadClass }: { readonly route: string; readonly loadClass?: LoadClass },
   answer: (trail: Trail) => Promise<Reply>,
 ): Promise<Response> => {
   const { method } = c.req
   const traceparent = c.req.header('traceparent') ?? newTraceparent()
-  return options.watch({ method, route, traceparent }, (watched) => loggedAs(watched, c, options, { route, answer }))
+  return options.watch({ method, route, loadClass, traceparent }, (watched) =>
+    loggedAs(watched, c, options, { route, answer }),
+  )
 }
 
 const loggedAs = async (

@@ -2,6 +2,8 @@
 export type ConcurrencyLimit = {
   /** A whole number of requests. */
   current(): number
+  /** Whether it is lower than it could be, for a second at the most, so that what is normal can be seen. */
+  isLooking(): boolean
   /** A request has been answered; `inFlight` counts those that were under way with it, itself included. */
   note(answered: Answered, inFlight: number): void
 }
@@ -117,10 +119,18 @@ export const createConcurrencyLimit = ({ initial, min, max, clock }: Concurrency
     window = openWindow(clock())
   }
 
+  const endLateLook = () => {
+    if (resumeAt !== undefined && clock() - lookedSince > lookMaxMs) endLook(resumeAt)
+  }
+
   return {
     current: () => {
-      if (resumeAt !== undefined && clock() - lookedSince > lookMaxMs) endLook(resumeAt)
+      endLateLook()
       return Math.floor(limit)
+    },
+    isLooking: () => {
+      endLateLook()
+      return resumeAt !== undefined
     },
     note: ({ kind, durationMs }, inFlight) => {
       const sum = window.kinds.get(kind) ?? { sumMs: 0, count: 0 }

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import * as z from 'zod'
 import { type NamedKey, parseNamedKeys } from '#contract/edge-request.ts'
 import { type Cell, cellSchema } from '#contract/ids.ts'
@@ -17,6 +18,23 @@ const namedKeys = z.string().transform((text, ctx): [NamedKey, ...NamedKey[]] =>
 })
 
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/ })
+
+/** One certificate after the other. */
+const certificates = z.string().refine(
+  (text) => {
+    const blocks = text.match(/-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----/gs) ?? []
+    return blocks.length > 0 && blocks.every(isCertificate)
+  },
+  { error: 'not certificates in PEM' },
+)
+
+const isCertificate = (pem: string): boolean => {
+  try {
+    return new X509Certificate(pem).raw.length > 0
+  } catch {
+    return false
+  }
+}
 
 /** Cell -> address of its core. */
 const cellAddresses = z.string().transform((text, ctx): ReadonlyMap<Cell, string> => {
@@ -142,11 +160,16 @@ const coreShape = {
   REDIS_URL: z
     .url()
     .optional()
-    .describe('Memorystore; without it the limits are kept by each process for itself, as while it is lost'),
+    .describe(
+      'Memorystore, redis:// or with TLS rediss://; without it the limits are kept by each process for itself, as while it is lost',
+    ),
   REDIS_CLUSTER: z
     .enum(['true', 'false'])
     .default('false')
     .describe("whether REDIS_URL is a cluster's discovery endpoint"),
+  REDIS_CA: certificates
+    .optional()
+    .describe('PEM of the authorities that alone may sign for REDIS_URL, which is rediss:// then'),
   PUBSUB_PROJECT: z.string().min(1).default('perigee-local').describe('Google Cloud project of the topic'),
   PUBSUB_PREFIX: z
     .string()
@@ -173,6 +196,23 @@ const coreShape = {
     .describe('direct: no Pub/Sub, the relay hands events to the consumers in its process'),
 }
 
+const secretSettings: readonly string[] = [
+  'DATABASE_URL',
+  'DATABASE_REPLICA_URL',
+  'MASTER_KEYS',
+  'EDGE_KEYS',
+  'UPSTASH_TOKEN',
+] satisfies (keyof typeof coreShape)[]
+
+const isRequired = (schema: z.ZodType) => !schema.safeParse(undefined).success
+
+/** The names of the variables that a core reads: those without which it does not start, the others, and which nobody is to see. */
+export const settings = {
+  required: Object.entries(coreShape).flatMap(([name, schema]) => (isRequired(schema) ? [name] : [])),
+  optional: Object.entries(coreShape).flatMap(([name, schema]) => (isRequired(schema) ? [] : [name])),
+  secret: secretSettings,
+}
+
 const commandSchema = z.object(commandShape)
 const coreSchema = z.object(coreShape)
 
@@ -183,6 +223,17 @@ type Env = Readonly<Record<string, string | undefined>>
 
 /** The core's settings from its environment. @throws Error that names every variable that is missing or bad */
 export const parseConfig = (env: Env): Config => parse(coreSchema, env)
+
+/**
+ * The Redis of this cell; undefined where there is none.
+ * @throws Error when there is a REDIS_CA, and an address that is not rediss://
+ */
+export const redisOf = (config: Config): { url: string; cluster: boolean; ca: string | undefined } | undefined => {
+  const { REDIS_URL: url, REDIS_CA: ca, REDIS_CLUSTER: cluster } = config
+  if (ca !== undefined && !url?.startsWith('rediss://'))
+    throw new Error('REDIS_CA is set: REDIS_URL has to begin with rediss://')
+  return url === undefined ? undefined : { url, cluster: cluster === 'true', ca }
+}
 
 /** Who may push events to us; undefined where they are pulled. @throws Error when a setting for that is missing */
 export const pushOf = (config: Config): PushIdentity | undefined => {

@@ -13,7 +13,7 @@ export const documents: Record<DocumentName, (db: Db, now: Date) => Promise<unkn
   clients: async (db): Promise<Clients> => {
     const keys = await listApiKeys(db)
     const live = keys.filter((key) => key.kind === 'publishable' && key.revokedAt === null)
-    return { clients: live.map(({ keyId, hash, origins }) => ({ keyId, hash, origins })) }
+    return { clients: live.map(({ keyId, hash, origins, homeCell }) => ({ keyId, hash, origins, homeCell })) }
   },
   revocations: revocationsOf,
   content: async (db): Promise<ContentPointers> =>

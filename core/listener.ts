@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import { healthPaths } from './health.ts'
+import { paths } from './paths.ts'
 
 export type ListenerOptions = {
   readonly answer: RequestListener
@@ -37,7 +37,7 @@ const requestMaxMs = 10_000
 const requestLookMs = 1_000
 
 /** What asks after the process says nothing of the clients. */
-const probes = new Set<string>(Object.values(healthPaths))
+const probes = new Set<string>([paths.live, paths.ready])
 
 /** Listens at once. */
 export const listen = (options: ListenerOptions): Listener => {

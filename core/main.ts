@@ -13,7 +13,7 @@ import { createRedis } from '#infra/redis.ts'
 import { createTelemetry } from '#infra/telemetry.ts'
 import { createUpstash } from '#infra/upstash.ts'
 import { argon2id } from './auth/password.ts'
-import { type Config, parseConfig, pushOf, topicsOf } from './config.ts'
+import { type Config, parseConfig, pushOf, redisOf, topicsOf } from './config.ts'
 import { logRefusals } from './consumer.ts'
 import { createDrain } from './drain.ts'
 import { listen } from './listener.ts'
@@ -32,17 +32,23 @@ const poolCloseMaxMs = 1_000
 /** What a collector that is away may cost a stop. */
 const telemetryCloseMaxMs = 1_000
 
-const configOrExit = (): { config: Config; push: ReturnType<typeof pushOf> } => {
+type Settings = {
+  readonly config: Config
+  readonly push: ReturnType<typeof pushOf>
+  readonly regionalRedis: ReturnType<typeof redisOf>
+}
+
+const settingsOrExit = (): Settings => {
   try {
     const config = parseConfig(process.env)
-    return { config, push: pushOf(config) }
+    return { config, push: pushOf(config), regionalRedis: redisOf(config) }
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
     process.exit(1)
   }
 }
 
-const { config, push } = configOrExit()
+const { config, push, regionalRedis } = settingsOrExit()
 const log = createLog({ service: 'core', cell: config.CELL }, (line) => process.stdout.write(`${line}\n`))
 const onError = (part: string) => (error: Error) => log.error(`${part} failed`, error)
 const telemetry = await createTelemetry(
@@ -79,9 +85,7 @@ const replicaDatabase = config.DATABASE_REPLICA_URL
       observe,
     })
   : undefined
-const redis = config.REDIS_URL
-  ? createRedis({ url: config.REDIS_URL, cluster: config.REDIS_CLUSTER === 'true', onError: onError('redis') })
-  : createAbsentRedis()
+const redis = regionalRedis ? createRedis({ ...regionalRedis, onError: onError('redis') }) : createAbsentRedis()
 const store = createUpstash({ url: config.UPSTASH_URL, token: config.UPSTASH_TOKEN, timeoutMs: upstashTimeoutMs })
 
 const peerTokensOf = ({ CORE_AUDIENCE: audience, GCE_METADATA_HOST: host }: Config): IdTokens | undefined =>

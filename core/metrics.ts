@@ -10,6 +10,11 @@ export const metrics = {
     unit: 's',
     description: 'How long requests took, by route, method and status.',
   },
+  requests: {
+    name: 'perigee.requests',
+    unit: '{request}',
+    description: 'Requests that were answered, and those that failed by what is ours to mend.',
+  },
   setSize: { name: 'perigee.set.size', unit: '{command}', description: 'How many commands went in one statement.' },
   setDuration: { name: 'perigee.set.duration', unit: 's', description: 'How long the statement of a set took.' },
   setWaiting: { name: 'perigee.set.waiting', unit: '{command}', description: 'Commands that wait for the next set.' },

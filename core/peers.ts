@@ -5,7 +5,7 @@ import { Fault } from '#contract/problem.ts'
 import { type IdTokens, idTokenHeader } from '#infra/id-tokens.ts'
 import { silentTelemetry, type Telemetry } from '#infra/telemetry.ts'
 import type { Context } from './context.ts'
-import { healthPaths } from './health.ts'
+import { paths } from './paths.ts'
 
 /** Between the farthest regions a trip takes a third of a second; a core that needs longer than this is not well. */
 const answerMaxMs = 2_000
@@ -96,7 +96,7 @@ export const createPeers = (options: {
   return {
     ask,
     ping: async (cell) => {
-      const response = await fetch(urlOf(cell, healthPaths.live), {
+      const response = await fetch(urlOf(cell, paths.live), {
         headers: await idTokenHeaders(answerMaxMs),
         signal: AbortSignal.timeout(answerMaxMs),
       })

@@ -52,6 +52,7 @@ import { createFollower, handOver } from './replicate.ts'
 import { createSecrets } from './secrets.ts'
 import { sessionRoutes } from './sessions/routes.ts'
 import { createSignerSource } from './signing-keys.ts'
+import { type SubscriptionName, subscriptions, subscriptionsOf } from './subscriptions.ts'
 import { walletRoutes } from './wallet/routes.ts'
 import { createWatchPublishing, watchSubscriber } from './watch-events.ts'
 import { watchRedis } from './watch-redis.ts'
@@ -140,14 +141,11 @@ export const createPlatform = (config: Config, adapters: Adapters): Platform => 
   const follower = createFollower(database)
   const subscribers = [
     ...subscribersOf(config, adapters, {
-      events: [
-        invalidator.consumer,
-        createBelongingsMover({ cell, database, clock }),
-        ...(follows(cell, neighbours)
-          ? [createCredentialMover({ cell, db, neighbours, directory, peers, clock })]
-          : []),
-      ],
-      replication: follows(cell, neighbours) ? [follower] : [],
+      invalidate: () => invalidator.consumer,
+      'move-belongings': () => createBelongingsMover({ cell, database, clock }),
+      'move-credentials': () => createCredentialMover({ cell, db, neighbours, directory, peers, clock }),
+      replicate: () => follower,
+      'dead-letters': () => createDeadLetterConsumer({ database, prefix: prefixOf(config), clock }),
     }),
     ...(config.EVENT_BUS === 'direct' ? handOver({ peers, neighbours, prefix: prefixOf(config), clock }) : []),
   ]
@@ -306,19 +304,22 @@ const observeProcess = (
   if (replicaDatabase) observePool(telemetry, { name: 'replica', database: replicaDatabase, connectionsMax })
 }
 
-/** The cell's consumers, by topic, under the names of their subscriptions. */
+/** The cell's consumers under the names of their subscriptions. */
 const subscribersOf = (
   config: Config,
-  { database, telemetry, clock }: Adapters,
-  consumers: Readonly<Record<'events' | 'replication', readonly Consumer[]>>,
-): Subscriber[] => {
-  const prefix = prefixOf(config)
-  const subscriber = (topic: Subscriber['topic'], { handle, ...consumer }: Consumer): Subscriber => {
-    const name = prefix + consumer.name
+  { telemetry, clock }: Adapters,
+  consumers: Readonly<Record<SubscriptionName, () => Consumer>>,
+): Subscriber[] =>
+  subscriptionsOf(config.CELL, neighboursOf(config).control).map((consumer) => {
+    const name = prefixOf(config) + consumer
+    const { topic } = subscriptions[consumer]
+    const { handle, available } = consumers[consumer]()
+    // A letter was told of when it was refused, and says itself whose it is.
+    if (topic === 'dead-letters') return { name, topic, handle, available }
     const watched = watchSubscriber(
       telemetry,
-      { ...consumer, name, topic, handle },
-      { consumer: consumer.name, direct: config.EVENT_BUS === 'direct', clock },
+      { name, topic, handle, available },
+      { consumer, direct: config.EVENT_BUS === 'direct', clock },
     )
     return {
       ...watched,
@@ -326,11 +327,4 @@ const subscribersOf = (
         if (isFor(message, name)) await watched.handle(message)
       },
     }
-  }
-  const deadLetters = createDeadLetterConsumer({ database, prefix, clock })
-  return [
-    ...consumers.events.map((consumer) => subscriber('events', consumer)),
-    ...consumers.replication.map((consumer) => subscriber('replication', consumer)),
-    { ...deadLetters, name: prefix + deadLetters.name, topic: 'dead-letters' },
-  ]
-}
+  })

@@ -1,3 +1,4 @@
+import { type LoadClass, loadClasses } from '#contract/load-class.ts'
 import type { Attributes, Telemetry } from '#infra/telemetry.ts'
 import { metrics } from './metrics.ts'
 
@@ -9,9 +10,19 @@ export type WatchedRequest = {
   end(outcome: { readonly status: number; readonly principal: string; readonly code: string | undefined }): void
 }
 
-/** Sees a request to a route of ours. `traceparent` is the caller's. */
+/** A request as it came. */
+type SeenRequest = {
+  readonly method: string
+  readonly route: string
+  /** Undefined for what admission does not ask: events that are pushed, and paths that nobody serves. */
+  readonly loadClass: LoadClass | undefined
+  /** The caller's. */
+  readonly traceparent: string
+}
+
+/** Sees a request to a route of ours. */
 export type WatchRequests = <Result>(
-  request: { readonly method: string; readonly route: string; readonly traceparent: string },
+  request: SeenRequest,
   answer: (watched: WatchedRequest) => Promise<Result>,
 ) => Promise<Result>
 
@@ -26,9 +37,10 @@ export const createWatchRequests = (telemetry: Telemetry): WatchRequests => {
   if (!telemetry.enabled) return unwatchedRequests
   const duration = telemetry.histogram(metrics.requestDuration, seconds)
   const seriesOf = createSeries()
-  return ({ method, route, traceparent }, answer) => {
+  const count = countByClass(telemetry)
+  return ({ method, route, loadClass, traceparent }, answer) => {
     const startedAt = performance.now()
-    const series = seriesOf(methods.has(method) ? method : '_OTHER', route)
+    const series = seriesOf(methods.has(method) ? method : '_OTHER', route, loadClass)
     const span = telemetry.startSpan(series.name, {
       kind: 'server',
       parent: traceparent,
@@ -37,6 +49,7 @@ export const createWatchRequests = (telemetry: Telemetry): WatchRequests => {
     const end: WatchedRequest['end'] = ({ status, principal, code }) => {
       const failed = code ?? (status >= 400 ? String(status) : undefined)
       duration((performance.now() - startedAt) / 1_000, series.ended(status, failed))
+      if (loadClass) count(loadClass, status)
       if (!span) return
       span.set({ ...endedAttributes(status, failed), 'perigee.principal': principal })
       // A refusal is an answer: only what is ours to mend is a failure.
@@ -44,6 +57,25 @@ export const createWatchRequests = (telemetry: Telemetry): WatchRequests => {
     }
     const watched = { traceparent: span?.traceparent ?? traceparent, end }
     return span ? telemetry.within(span, () => answer(watched)) : answer(watched)
+  }
+}
+
+/**
+ * Counts requests by class and by whether we answered. A refusal is an answer, unless it is for what is ours to mend: too much load
+ * counts as a failure, as its caller sees it. Every count is there from the start, for a share of nothing known is no share.
+ */
+const countByClass = (telemetry: Telemetry) => {
+  const counts = loadClasses.map((loadClass) => ({ loadClass, answered: 0, failed: 0 }))
+  const byClass = new Map(counts.map((counted) => [counted.loadClass, counted]))
+  telemetry.observe('counter', metrics.requests, () =>
+    counts.flatMap(({ loadClass, answered, failed }) => [
+      { value: answered, attributes: { 'perigee.load_class': loadClass, 'perigee.outcome': 'answered' } },
+      { value: failed, attributes: { 'perigee.load_class': loadClass, 'perigee.outcome': 'failed' } },
+    ]),
+  )
+  return (loadClass: LoadClass, status: number) => {
+    const counted = byClass.get(loadClass)
+    if (counted) counted[status >= 500 ? 'failed' : 'answered']++
   }
 }
 
@@ -56,11 +88,17 @@ type Series = {
 /** What is said of requests of one method to one route, made once: there are no more of them than routes, statuses and codes. */
 const createSeries = () => {
   const known = new Map<string, Series>()
-  return (method: string, route: string): Series => {
+  return (method: string, route: string, loadClass: LoadClass | undefined): Series => {
     const name = `${method} ${route}`
     const found = known.get(name)
     if (found) return found
-    const attributes = { 'http.request.method': method, 'http.route': route, 'url.scheme': 'http' }
+    const attributes = {
+      'http.request.method': method,
+      'http.route': route,
+      'url.scheme': 'http',
+      // A route has one class, so this makes no more series.
+      ...(loadClass ? { 'perigee.load_class': loadClass } : {}),
+    }
     const byEnd = new Map<string, Attributes>()
     const ended = (status: number, failed: string | undefined): Attributes => {
       const key = failed === undefined ? String(status) : `${status} ${failed}`

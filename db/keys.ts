@@ -1,6 +1,6 @@
 import { and, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import { bigint, check, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
-import { cellOf, type KeyId, newId, type OperatorId } from '#contract/ids.ts'
+import { type Cell, cellOf, type KeyId, newId, type OperatorId } from '#contract/ids.ts'
 import type { Role } from '#contract/rights.ts'
 import type { Db, Tx } from './client.ts'
 import { id, moment } from './columns.ts'
@@ -20,6 +20,8 @@ export const apiKeys = pgTable(
     hash: text('hash').notNull().unique('api_keys_hash'),
     /** Web origins that a publishable key allows; `*` is any. */
     origins: text('origins').array().notNull(),
+    /** Where players are at home whose sign-up came with this publishable key; null for the cell nearest to them. */
+    homeCell: text('home_cell').$type<Cell>(),
     /** An operator's role. */
     role: text('role').$type<Role>(),
     /** What a server key may do, `wallet:write`. */

@@ -58,6 +58,7 @@ export const createCallers = ({
   const identifyClient = async (exchange: Exchange, key: string): Promise<EdgePrincipal> => {
     const client = await clientOf(exchange, key)
     if (!client) throw new Fault('key_invalid')
+    exchange.homeCell = client.homeCell ?? undefined
     return { kind: 'client', keyId: client.keyId }
   }
 

@@ -6,7 +6,7 @@ import type { Routed } from './exchange.ts'
 /** The cells of a deployment, and which of them a request goes to. */
 export type Cells = {
   addressOf(cell: Cell): CellAddress
-  /** @throws Fault `not_found` for an id of a cell that does not exist */
+  /** @throws Fault `not_found` for an id, or a key's home, of a cell that does not exist */
   choose(exchange: Routed): Cell
   /** The cell of that name; undefined when this deployment has none. */
   find(name: string): Cell | undefined
@@ -51,7 +51,7 @@ export const createCells = (cells: ReadonlyMap<Cell, CellAddress>, control: Cell
         case 'control':
           return control
         case 'nearest':
-          return nearest(exchange)
+          return exchange.homeCell === undefined ? nearest(exchange) : named(exchange.homeCell)
         case 'caller':
           return named(principal.kind === 'player' ? cellOf(principal.playerId) : control)
         case 'targets':

@@ -1,3 +1,4 @@
+import type { Fetcher, RateLimit } from '@cloudflare/workers-types'
 import * as z from 'zod'
 import { type NamedKey, parseNamedKeys } from '#contract/edge-request.ts'
 import { type Cell, cellSchema } from '#contract/ids.ts'

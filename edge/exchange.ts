@@ -24,6 +24,8 @@ export type Exchange = {
   /** Keeps work alive after the response is sent. */
   readonly defer: (work: Promise<unknown>) => void
   principal: EdgePrincipal
+  /** Where whoever signs up is at home, once the caller's key has said so. */
+  homeCell: Cell | undefined
   /** Which cell was asked, once one was. */
   cell: Cell | undefined
   /** How the cache answered, once it did; the value of `Cache-Status`. */
@@ -71,6 +73,7 @@ export const createExchange = (request: Request, defer: Exchange['defer'], sampl
     arrivedAt: Date.now(),
     defer,
     principal: { kind: 'public' },
+    homeCell: undefined,
     cell: undefined,
     cacheStatus: undefined,
     fromMemory: false,

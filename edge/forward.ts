@@ -84,10 +84,14 @@ const asciiOf = (value: string | undefined) => value?.replace(/[^\x20-\x7e]/g, '
 
 type Ask = (request: CoreRequest) => Promise<CoreAnswer>
 
-/** A call without a home: where the nearest cell is not reached, the next one does what any can. */
+/**
+ * A call without a home: where the nearest cell is not reached, the next one does what any can. A key that has a home may not make
+ * players elsewhere.
+ */
 const addressOf = (cells: Cells, exchange: Routed): Pick<CoreRequest, 'cell' | 'alternative'> => {
   const cell = cells.choose(exchange)
-  return { cell, alternative: exchange.route.cell === 'nearest' ? cells.besides(cell) : undefined }
+  const anyCan = exchange.route.cell === 'nearest' && exchange.homeCell === undefined
+  return { cell, alternative: anyCan ? cells.besides(cell) : undefined }
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from 'node:tls'
 import { Cluster, Redis } from 'ioredis'
 
 /** What Perigee asks of Memorystore. Everything in it can be lost: callers say what they do without it. */
@@ -19,21 +20,38 @@ export type Script = { readonly name: string; readonly text: string; readonly ke
 const commandTimeoutMs = 150
 const reconnectMaxMs = 2_000
 
+export type RedisOptions = {
+  /** `redis://host:port`, or `rediss://host:port` for TLS on every connection, those to a cluster's other nodes too. */
+  readonly url: string
+  /** Whether the address is a cluster's discovery endpoint. */
+  readonly cluster: boolean
+  /**
+   * PEM of the authorities that alone may have signed a server's certificate; undefined: those that Node knows, and then the
+   * certificate must name the host as well.
+   */
+  readonly ca?: string | undefined
+  /** Told once of each lost connection, not of each attempt to have it back. */
+  readonly onError: (error: Error) => void
+}
+
 /**
  * A client for one server or, with `cluster`, for the cluster that the address is the discovery endpoint of. It connects in
  * the background, comes back by itself, and never queues a command while the connection is down.
  *
- * @param options.onError told once of each lost connection, not of each attempt to have it back
+ * With `ca` a server has to show a certificate that is in date and that this authority has signed; what names are in it is not
+ * looked at, for the nodes of Memorystore are reached by addresses that are given to them and moved between them. Its authority
+ * belongs to one instance, so whoever passes is a node of that instance, though it may be another than was meant. An authority that
+ * signs for others as well would let in each of them.
  */
-export const createRedis = (options: {
-  readonly url: string
-  readonly cluster: boolean
-  readonly onError: (error: Error) => void
-}): RegionalRedis => {
+export const createRedis = (options: RedisOptions): RegionalRedis => {
+  const tls = tlsOf(options)
   const client = options.cluster
     ? new Cluster([options.url], {
         enableOfflineQueue: false,
-        redisOptions: { commandTimeout: commandTimeoutMs },
+        // A scheme says nothing of the nodes that are discovered, nor, to ioredis, of the first.
+        redisOptions: { commandTimeout: commandTimeoutMs, ...tls },
+        // What a certificate is to name is the host, not the address that was looked up for it.
+        dnsLookup: (host, callback) => callback(null, host),
         clusterRetryStrategy: backoff,
       })
     : new Redis(options.url, {
@@ -41,6 +59,7 @@ export const createRedis = (options: {
         commandTimeout: commandTimeoutMs,
         maxRetriesPerRequest: 0,
         retryStrategy: backoff,
+        ...tls,
       })
   let isTold = false
   client.on('ready', () => {
@@ -73,6 +92,12 @@ export const createRedis = (options: {
       client.disconnect()
     },
   }
+}
+
+/** An authority is never ignored: with one, an address that says nothing of TLS is spoken to in TLS too. */
+const tlsOf = ({ url, ca }: RedisOptions): { tls?: ConnectionOptions } => {
+  if (ca !== undefined) return { tls: { ca, checkServerIdentity: () => undefined } }
+  return url.startsWith('rediss://') ? { tls: {} } : {}
 }
 
 const backoff = (attempt: number) => Math.min(50 * 2 ** attempt, reconnectMaxMs)

@@ -10,7 +10,11 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 
 afterEach(() => void vi.useRealTimers())
 
 const clock = () => performance.now()
-const fixed = (limit: number): ConcurrencyLimit => ({ current: () => limit, note: () => {} })
+const fixed = (limit: number): ConcurrencyLimit => ({
+  current: () => limit,
+  isLooking: () => false,
+  note: () => {},
+})
 const admissionOf = (limit: ConcurrencyLimit, onRefused = (_: Readonly<Record<LoadClass, number>>) => {}) =>
   createAdmission({ limit, onRefused, clock, random: () => 0.5 })
 
@@ -93,6 +97,20 @@ test('in a crowd that stays nobody waits long for nothing', async () => {
   expect(await waitOf()).toBeLessThanOrEqual(5)
   // Nobody has waited in vain for half a second: the next one may wait again.
   expect(await waitOf()).toBe(500)
+})
+
+test('while it is looked at what is normal whoever signs in waits on, and nobody else does', async () => {
+  let isLooking = true
+  const admission = admissionOf({ current: () => 4, isLooking: () => isLooking, note: () => {} })
+  await fillUp(admission, 'sign-in')
+  const signingIn = faultOf(admission.enter('sign-in', 'sign-in'))
+  const writing = faultOf(admission.enter('write', 'write'))
+  await vi.advanceTimersByTimeAsync(900)
+  expect(await writing).toBeInstanceOf(Fault)
+  expect(admission.snapshot().refused).toMatchObject({ 'sign-in': 0, write: 1 })
+  isLooking = false
+  await vi.advanceTimersByTimeAsync(300)
+  expect(await signingIn).toBeInstanceOf(Fault)
 })
 
 test('a refusal says when to come back, not the same to all; refusals are told by number, once a second', async () => {

@@ -2,14 +2,16 @@ import { randomUUID } from 'node:crypto'
 import { importJWK, SignJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { SignInAnswer } from '#contract/auth.ts'
-import { CallError } from '#contract/client.ts'
+import { CallError, createClient } from '#contract/client.ts'
 import { parseNamedKeys } from '#contract/edge-request.ts'
 import { cellOf, newId, type PlayerId } from '#contract/ids.ts'
+import { routes } from '#contract/routes.ts'
 import { createApiKey } from '#core/api-keys.ts'
 import { directoryPath } from '#core/directory.ts'
 import { createSecrets, decrypt, sha256 } from '#core/secrets.ts'
 import { listSigningKeys, revokeApiKey } from '#db/keys.ts'
 import { type Cells, startCells } from './cells.ts'
+import { checkedFetch } from './checked-fetch.ts'
 import { eventually } from './eventually.ts'
 import type { WorldCell } from './world-cell.ts'
 
@@ -237,6 +239,58 @@ test('a key that is made or revoked in the control cell is so in the others', as
   expect((await failureOf(grant())).code).toBe('key_invalid')
   const [made, revoked] = [madeMs, revokedMs].map(Math.round)
   console.log(`in the other cell a key was known after ${made} ms, and revoked after ${revoked} ms`)
+})
+
+/** Makes a publishable key whose sign-ups are at home in a cell, and answers with a sign-in with it, once every cell knows it. */
+const keyWithHome = async (home: number) => {
+  const { cell } = cellAt(eu)
+  const given = { kind: 'publishable', name: 'home', origins: [], scopes: [], role: undefined } as const
+  const now = new Date(world.clock())
+  const { key } = await createApiKey(cellAt(eu).database.db, { ...given, homeCell: cellAt(home).cell, cell, now })
+  const known = async (at: number) => {
+    const [row] = await cellAt(at).sql`select home_cell from api_keys where hash = ${sha256(key)}`
+    return row?.home_cell === names[home]
+  }
+  for (const at of [eu, us]) await eventually(() => known(at), heardMaxMs)
+  return async (baseUrl: string, deviceId: string): Promise<SignInAnswer> => {
+    const client = createClient(routes, { baseUrl, fetch: checkedFetch, publishableKey: key })
+    return (await client.signInWithDevice({ body: { deviceId } })).body
+  }
+}
+
+test('with a key that has a home, players are made in that cell wherever they sign up, and found wherever they live', async () => {
+  for (const [home, near] of [
+    [us, eu],
+    [eu, us],
+  ] as const) {
+    const signInThere = await keyWithHome(home)
+    const { url, stop } = await world.startEdge(near)
+    const made = await signInThere(url, randomUUID())
+    expect([made.created, made.cell, cellOf(made.player.id)]).toEqual([true, names[home], names[home]])
+
+    const deviceId = randomUUID()
+    const { player } = await signIn(near, deviceId)
+    const found = await signInThere(url, deviceId)
+    expect([found.created, found.cell, found.player.id]).toEqual([false, names[near], player.id])
+    await stop()
+  }
+})
+
+test('with the home of a key gone its sign-ups wait, and nobody is made elsewhere', async () => {
+  const signInThere = await keyWithHome(us)
+  const { url, stop } = await world.startEdge(eu)
+  await signInThere(url, randomUUID())
+  await cellAt(us).stopCore()
+  try {
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const { status, headers } = await failureOf(signInThere(url, randomUUID()))
+      expect(status).toBe(503)
+      expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)
+    }
+  } finally {
+    cellAt(us).restartCore()
+    await stop()
+  }
 })
 
 test('with the control cell gone who is known signs in, who is new is told to come back, and all goes on when it returns', async () => {

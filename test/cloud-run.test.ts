@@ -4,7 +4,7 @@ import { parseNamedKeys } from '#contract/edge-request.ts'
 import { cellSchema } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
 import { directoryPath } from '#core/directory.ts'
-import { healthPaths } from '#core/health.ts'
+import { paths } from '#core/paths.ts'
 import { createPeers, type Peers } from '#core/peers.ts'
 import { createMetadataIdentity } from '#infra/google-metadata.ts'
 import { createIdTokens } from '#infra/id-tokens.ts'
@@ -162,7 +162,7 @@ test('a cell asks another one behind IAM as its own account, and is not let in w
   await peers.ping(cell)
   expect(await peers.ask(cell, directoryPath, question, origin())).toMatchObject({ playerId: null })
   expect(frontEnd.passed).toEqual([
-    { caller: machineAccount, path: healthPaths.live },
+    { caller: machineAccount, path: paths.live },
     { caller: machineAccount, path: directoryPath },
   ])
   expect(google.metadata.requests).toBe(1)
@@ -189,13 +189,13 @@ test('a core that CORE_AUDIENCE is set for looks after the other cells with a to
   })
   onTestFinished(() => core.stop())
   await eventually(async () => frontEnd.passed.length > 0, 10_000)
-  expect(frontEnd.passed[0]).toEqual({ caller: machineAccount, path: healthPaths.live })
+  expect(frontEnd.passed[0]).toEqual({ caller: machineAccount, path: paths.live })
 })
 
 test('both addresses of a core’s health reach it through the front end, which one that ends in z would not', async () => {
   const authorization = `Bearer ${await google.token({ aud: frontEnd.audience, email: machineAccount })}`
   const statusOf = async (path: string) => (await fetch(frontEnd.url + path, { headers: { authorization } })).status
-  for (const path of Object.values(healthPaths)) {
+  for (const path of [paths.live, paths.ready]) {
     expect(path).not.toMatch(/z$|^\/_ah\/|^\/eventlog$/)
     expect([path, await statusOf(path)]).toEqual([path, 200])
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { CallError } from '#contract/client.ts'
+import { cellOf } from '#contract/ids.ts'
 import { getProfile } from '#contract/players.ts'
 import { type Cells, cellsSchema, playCells } from './demo-cells.ts'
 import { playLiveOps } from './demo-live-ops.ts'
@@ -23,20 +24,34 @@ Where the local stack has several cells, two players in two of them after that, 
   npm run demo                                                 the local stack, as .perigee/dev.json describes it
   npm run demo -- --url U --publishable-key P --server-key S   any deployment
                   --operator-key O                             and publishes a flag and a live event of its own there
+                  --cell C                                     and checks that its players live in that cell, as they
+                                                               do with a key that was made with --home C
 
+Players that it makes in a deployment that was named by --url ask for their deletion at the end.
 Exits with 1 when a step is not as it should be.`
 
 /** How long an invalidation may take beyond the life of the nearest copy. */
 const invalidationMaxMs = 1_000
 
-/** Where to go; and the cells, where they are several of this machine's. */
-const readTarget = async (): Promise<{ readonly target: Target; readonly stack?: Cells }> => {
+/** Where to go, and what else is to be so there. */
+type Plan = {
+  readonly target: Target
+  /** The cells, where they are several of this machine's. */
+  readonly stack?: Cells
+  /** Where players must be at home. */
+  readonly home?: string | undefined
+  /** The deployment is no toy: nobody is to be left behind. */
+  readonly tidy: boolean
+}
+
+const readPlan = async (): Promise<Plan> => {
   const { values } = parseArgs({
     options: {
       url: { type: 'string' },
       'publishable-key': { type: 'string' },
       'server-key': { type: 'string' },
       'operator-key': { type: 'string' },
+      cell: { type: 'string' },
     },
   })
   const given = {
@@ -45,20 +60,22 @@ const readTarget = async (): Promise<{ readonly target: Target; readonly stack?:
     serverKey: values['server-key'],
     operatorKey: values['operator-key'],
   }
-  if (values.url) return { target: targetSchema.parse(given) }
+  if (values.url) return { target: targetSchema.parse(given), home: values.cell, tidy: true }
   const text = await readFile(new URL('../.perigee/dev.json', import.meta.url), 'utf8').catch(() => {
     throw new Error(`No local stack runs here (start one with: npm run dev), and no --url was given.\n\n${usage}`)
   })
   const local: unknown = JSON.parse(text)
   const stack = cellsSchema.parse(local)
-  return { target: targetSchema.parse(local), ...(Object.keys(stack.cells).length > 1 ? { stack } : {}) }
+  return { target: targetSchema.parse(local), ...(Object.keys(stack.cells).length > 1 ? { stack } : {}), tidy: false }
 }
 
-const play = async (target: Target): Promise<Player> => {
+const play = async (target: Target, home: string | undefined): Promise<readonly [Player, Player]> => {
   step('Two guests sign in')
   const ada = await signIn(target, { displayName: 'Ada' })
   const bob = await signIn(target, { displayName: 'Bob' })
   expectThat(ada.created && bob.created, 'a device that nobody has seen makes a new player')
+  for (const { id } of [ada, bob])
+    expectThat(home === undefined || cellOf(id) === home, `${id} lives in ${home}; it is ${cellOf(id)}`)
   const params = { playerId: ada.id }
 
   step('A profile is read from the core once, and from the cache after that')
@@ -101,17 +118,26 @@ const play = async (target: Target): Promise<Player> => {
   console.log(
     `    seen by another player after ${Math.round(performance.now() - changedAt)} ms; the bound is ${boundMs} ms`,
   )
-  return ada
+  return [ada, bob]
+}
+
+const leave = async (players: readonly Player[]): Promise<void> => {
+  step('Both ask for their accounts to be deleted: nothing is left of them after the grace')
+  for (const { id, client } of players) {
+    const { body } = await client.deleteOwnAccount()
+    console.log(`    ${id} is erased at ${body.deleteAt}`)
+  }
 }
 
 try {
-  const { target, stack } = await readTarget()
+  const { target, stack, home, tidy } = await readPlan()
   console.log(`Perigee at ${target.edgeUrl}`)
-  const player = await play(target)
+  const players = await play(target, home)
   const { operatorKey } = target
-  if (operatorKey) await playLiveOps({ ...target, operatorKey }, player)
+  if (operatorKey) await playLiveOps({ ...target, operatorKey }, players[0])
   else step('Flags and live events are left out: there is no --operator-key')
   if (stack) await playCells(target, stack)
+  if (tidy) await leave(players)
   console.log('\nEverything is as it should be.')
 } catch (error) {
   const code = error instanceof CallError ? ` (${error.status} ${error.code})` : ''

@@ -164,6 +164,7 @@ test('a key that could not be right is not made, and the refusal says what would
     [{ kind: 'operator' }, "an operator's role is one of viewer, editor, publisher, admin"],
     [{ kind: 'operator', role: 'viewer', scopes: ['*'] }, 'only a server key has scopes'],
     [{ kind: 'operator', role: 'viewer', origins: ['*'] }, 'only a publishable key has origins'],
+    [{ kind: 'server', scopes: ['*'], homeCell: cell }, 'only a publishable key has a home'],
     [{ kind: 'publishable', origins: ['game'] }, 'not a web origin such as https://game.example: game'],
   ] as const)
     await expect(createApiKey(world.database.db, { ...right, ...wrong }), told).rejects.toThrow(told)
@@ -173,6 +174,7 @@ test('a key that could not be right is not made, and the refusal says what would
 test('the keys command says what is wrong and ends with 1', async () => {
   for (const [args, told] of [
     [['create', 'server', '--name', 'x'], 'a server key needs a scope'],
+    [['create', 'publishable', '--name', 'x', '--home', 'Europe'], '--home must be a cell such as eu1'],
     [['revoke', 'nothing'], 'no live key has the id nothing'],
     [[], 'keys create'],
   ] as const)

@@ -14,6 +14,7 @@ const drain = 'test/guarantees/drain.test.ts'
 const start = 'test/start.test.ts'
 const stop = 'test/stop.test.ts'
 const redisLost = 'test/redis-lost.test.ts'
+const redisTls = 'test/redis-tls.test.ts'
 const idempotency = 'test/idempotency.test.ts'
 const simulate = 'test/simulate.test.ts'
 const refresh = 'test/refresh.test.ts'
@@ -2629,9 +2630,17 @@ export const mutants: readonly Mutant[] = [
     testName: 'where everything takes longer from now on',
   },
   {
+    name: 'look-refuses-sign-ins',
+    file: 'core/admission.ts',
+    find: "if (loadClass === 'sign-in' && limit.isLooking()) {",
+    replace: 'if (false) {',
+    test: admission,
+    testName: 'while it is looked at what is normal whoever signs in',
+  },
+  {
     name: 'look-without-end',
     file: 'core/concurrency-limit.ts',
-    find: '      if (resumeAt !== undefined && clock() - lookedSince > lookMaxMs) endLook(resumeAt)\n',
+    find: '    if (resumeAt !== undefined && clock() - lookedSince > lookMaxMs) endLook(resumeAt)\n',
     replace: '',
     test: admission,
     testName: 'a look that slow requests hold up',
@@ -2845,12 +2854,44 @@ export const mutants: readonly Mutant[] = [
     testName: 'direct > after the end of the subscriptions',
   },
   {
+    name: 'redis-cluster-in-clear',
+    file: 'infra/redis.ts',
+    find: 'redisOptions: { commandTimeout: commandTimeoutMs, ...tls },',
+    replace: 'redisOptions: { commandTimeout: commandTimeoutMs },',
+    test: redisTls,
+    testName: 'a cluster is used in TLS',
+  },
+  {
+    name: 'redis-of-any-authority',
+    file: 'infra/redis.ts',
+    find: '{ tls: { ca, checkServerIdentity',
+    replace: '{ tls: { ca, rejectUnauthorized: false, checkServerIdentity',
+    test: redisTls,
+    testName: 'a Redis is used in TLS',
+  },
+  {
+    name: 'redis-by-name',
+    file: 'infra/redis.ts',
+    find: '{ ca, checkServerIdentity: () => undefined }',
+    replace: '{ ca }',
+    test: redisTls,
+    testName: 'a Redis is used in TLS',
+  },
+  {
     name: 'redis-back-after-a-second',
     file: 'core/watch-redis.ts',
     find: '!lost || clock() - failedAt < backAfterMs',
     replace: '!lost',
     test: redisLost,
     testName: 'a Redis that answers every other command',
+  },
+  {
+    name: 'failed-of-the-objectives',
+    file: 'core/watch-requests.ts',
+    find: "counted[status >= 500 ? 'failed' : 'answered']",
+    replace: "counted[status > 500 ? 'failed' : 'answered']",
+    test: 'test/watch-requests.test.ts',
+    testName: 'a refusal is an answer',
   },
   {
     name: 'trace-of-the-request',

@@ -1,8 +1,18 @@
-import { type Attributes, type Span, silentTelemetry, type Telemetry } from '#infra/telemetry.ts'
+import {
+  type Attributes,
+  type Metric,
+  type Observation,
+  type Span,
+  silentTelemetry,
+  type Telemetry,
+} from '#infra/telemetry.ts'
 
 /** Telemetry that keeps what it is told. What is active is so for as long as the work runs without waiting. */
 export type RecordedTelemetry = Telemetry & {
   readonly begun: { readonly name: string; readonly under: string | undefined; readonly attributes: Attributes }[]
+  /** What is read at an export, by metric. */
+  readonly observed: Map<string, () => readonly Observation[]>
+  /** What counters and histograms were told. */
   readonly counted: { readonly metric: string; readonly value: number; readonly attributes: Attributes }[]
 }
 
@@ -12,11 +22,17 @@ export const namedSpan = (name: string): Span => ({ traceparent: name, set: () =
 export const createRecordedTelemetry = (): RecordedTelemetry => {
   const begun: RecordedTelemetry['begun'] = []
   const counted: RecordedTelemetry['counted'] = []
+  const observed: RecordedTelemetry['observed'] = new Map()
+  const record =
+    ({ name: metric }: Metric) =>
+    (value: number, attributes: Attributes) =>
+      void counted.push({ metric, value, attributes })
   let active: Span | undefined
   return {
     ...silentTelemetry,
     begun,
     counted,
+    observed,
     enabled: true,
     activeSpan: () => active,
     within: (inner, work) => {
@@ -32,9 +48,8 @@ export const createRecordedTelemetry = (): RecordedTelemetry => {
       begun.push({ name, under: active?.traceparent, attributes })
       return namedSpan(name)
     },
-    counter:
-      ({ name: metric }) =>
-      (value, attributes) =>
-        counted.push({ metric, value, attributes }),
+    counter: record,
+    histogram: record,
+    observe: (_, { name }, read) => void observed.set(name, read),
   }
 }

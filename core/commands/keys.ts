@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { type KeyId, keyIdSchema } from '#contract/ids.ts'
+import { type Cell, cellSchema, type KeyId, keyIdSchema } from '#contract/ids.ts'
 import { roles, scopes } from '#contract/rights.ts'
 import { createApiKey, type MadeApiKey } from '#core/api-keys.ts'
 import { type Audited, actByCommand } from '#core/audit.ts'
@@ -14,6 +14,7 @@ where there are several cells.
 
   keys create signing [--if-none]                   signs access tokens
   keys create publishable --name N [--origin O]…    names a client app; O is a web origin, or * for any
+                          [--home CELL]             whoever signs up with it is at home in that cell, wherever they are
   keys create server --name N --scope S…            for a backend; S is ${Object.keys(scopes).join(', ')}, or * for all
   keys create operator --name N --role R            for a machine such as CI (people: npm run operators); R is ${roles.join(', ')}
   keys list
@@ -31,6 +32,7 @@ const parse = () => {
       options: {
         name: { type: 'string' },
         origin: { type: 'string', multiple: true },
+        home: { type: 'string' },
         scope: { type: 'string', multiple: true },
         role: { type: 'string' },
         json: { type: 'boolean', default: false },
@@ -70,7 +72,7 @@ const run = async (
   if (action === 'create' && isApiKeyKind(subject)) {
     if (!values.name) throw new UsageError(`--name is missing\n\n${usage}`)
     const { name, role, origin: origins = [], scope: scopes = [] } = values
-    const given = { kind: subject, name, origins, scopes, role }
+    const given = { kind: subject, name, origins, homeCell: homeOf(values.home), scopes, role }
     requireControl(config)
     return print(await actByCommand(db, at, (tx) => makeApiKey(tx, { ...given, ...at })))
   }
@@ -98,9 +100,16 @@ const makeSigningKey = async (tx: Tx, config: CommandConfig, now: Date): Promise
 
 const makeApiKey = async (tx: Tx, given: Parameters<typeof createApiKey>[1]): Promise<Audited<MadeApiKey>> => {
   const answer = await createApiKey(tx, given)
-  const { kind, origins, scopes, role = null } = given
-  const detail = { kind, origins, scopes, role }
+  const { kind, origins, homeCell, scopes, role = null } = given
+  const detail = { kind, origins, scopes, role, ...(homeCell ? { homeCell } : {}) }
   return { answer, audit: { action: 'key.create', subject: `key:${answer.keyId}`, detail } }
+}
+
+/** No list of cells is at hand here: an edge refuses a key whose home is none of its cells. */
+const homeOf = (text: string | undefined): Cell | undefined => {
+  const home = cellSchema.optional().safeParse(text)
+  if (!home.success) throw new UsageError(`--home must be a cell such as eu1: ${text}`)
+  return home.data
 }
 
 const revoke = async (

@@ -1,0 +1,124 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { type Bindings, parseEnvironment } from '#edge/environment.ts'
+import { type EdgeOutput, type Outputs, readOutputs } from './deploy/outputs.ts'
+import { readSecrets, withoutSecrets } from './deploy/secrets.ts'
+import { createWrangler, type Wrangler } from './deploy/wrangler.ts'
+import type { WranglerConfig } from './deploy/wrangler-config.ts'
+
+const usage = `Deploys the Worker as Terraform's outputs say, with secrets from Secret Manager.
+
+  npm run deploy:edge -- --env production              uploads a version, which all requests get from then on
+                         --dry-run                     shows the configuration, checks all of it, uploads nothing
+                         --current                     prints the id of the version that all requests get, and nothing else
+                         --rollback [--to VERSION]     back to that version, or to the one before
+                         --outputs FILE                what terraform output -json printed, where there is no state here
+
+Needs terraform (initialised in terraform/platform), gcloud, and CLOUDFLARE_API_TOKEN where Terraform made none for deploys.`
+
+const project = fileURLToPath(new URL('..', import.meta.url))
+
+/** What no line may show, whoever wrote it. */
+const hidden: string[] = []
+
+const print = (line: string): void => console.log(withoutSecrets(line, hidden))
+
+const parse = () => {
+  const { values } = parseArgs({
+    options: {
+      env: { type: 'string' },
+      outputs: { type: 'string' },
+      'dry-run': { type: 'boolean', default: false },
+      current: { type: 'boolean', default: false },
+      rollback: { type: 'boolean', default: false },
+      to: { type: 'string' },
+    },
+  })
+  if (!values.env || !/^[a-z][a-z0-9-]*$/.test(values.env)) throw new Error(`--env is missing\n\n${usage}`)
+  if (values.to !== undefined && !values.rollback) throw new Error(`--to goes with --rollback\n\n${usage}`)
+  return { ...values, env: values.env }
+}
+
+const main = async (): Promise<void> => {
+  const given = parse()
+  const outputs = await readOutputs(given.env, { file: given.outputs, folder: project })
+  const { edge } = outputs
+  const token = tokenOf(outputs)
+  if (token) hidden.push(token)
+  const wrangler = createWrangler({ edge, project, token, print })
+  if (given.current) return console.log((await wrangler.history()).at(-1) ?? '')
+  if (given.rollback) return rollBack(wrangler, edge, given.to)
+
+  const { config, file } = await writeConfig(edge)
+  print(`The Worker ${edge.name} for https://${edge.host}, as ${relative(project, file)} says`)
+  if (given['dry-run']) print(JSON.stringify(config, null, 2))
+  const secrets = await readSecrets(edge.secrets)
+  for (const value of Object.values(secrets)) hidden.push(value, JSON.stringify(value).slice(1, -1))
+  checkBindings(config, secrets)
+  print(`Variables: ${Object.keys(config.vars ?? {}).join(', ')}. Secrets: ${Object.keys(secrets).join(', ')}.`)
+  if (given['dry-run']) return wrangler.tryOut(file)
+  const before = (await wrangler.history()).at(-1)
+  const version = await wrangler.deploy(file, secrets)
+  print(`Deployed version ${version}; before it was ${before ?? 'none'}.`)
+  if (before) print(`Back: npm run deploy:edge -- --env ${given.env} --rollback --to ${before}`)
+}
+
+const writeConfig = async (edge: EdgeOutput): Promise<{ readonly config: WranglerConfig; readonly file: string }> => {
+  const folder = join(project, '.perigee', 'deploy')
+  const file = join(folder, `${edge.environment}.json`)
+  // It loads all of wrangler, which takes a second that a rollback does not have to wait for.
+  const { wranglerConfigOf } = await import('./deploy/wrangler-config.ts')
+  const config = wranglerConfigOf(edge, { project, file })
+  await mkdir(folder, { recursive: true })
+  await writeFile(file, `${JSON.stringify(config, null, 2)}\n`)
+  return { config, file }
+}
+
+/** Undefined where the environment gives it to wrangler. */
+const tokenOf = ({ deployToken }: Outputs): string | undefined => {
+  if (process.env.CLOUDFLARE_API_TOKEN) return undefined
+  if (deployToken !== undefined) return deployToken
+  throw new Error('CLOUDFLARE_API_TOKEN is not set, and Terraform made no token for deploys (edge.deploy_token)')
+}
+
+const rollBack = async (wrangler: Wrangler, edge: EdgeOutput, wanted: string | undefined): Promise<void> => {
+  const history = await wrangler.history()
+  const current = history.at(-1)
+  const target = wanted ?? history.at(-2)
+  if (!target)
+    throw new Error(`${edge.name} has no version before ${current ?? 'the first'}: there is nothing to go back to`)
+  // Whoever goes back because a deployment failed does not know whether it came as far as a new version.
+  if (target === current) return console.log(`${edge.name} serves version ${current} as it is.`)
+  await wrangler.rollBack(target, `back from ${current}`)
+  console.log(`Went back from version ${current} to ${target}.`)
+}
+
+/**
+ * Parses the bindings as the Worker itself will, so that a missing one fails here and not for players; and refuses those that the
+ * Worker does not read, which are another one's names with a slip in them.
+ */
+const checkBindings = ({ vars = {} }: WranglerConfig, secrets: Readonly<Record<string, string>>): void => {
+  const read = new Set<string | symbol>()
+  const bindings = new Proxy(
+    { ...vars, ...secrets },
+    {
+      get: (target, name) => {
+        read.add(name)
+        return Reflect.get(target, name)
+      },
+    },
+  )
+  // The platform's services, which wrangler binds and the Worker only keeps, are absent here.
+  parseEnvironment(bindings as unknown as Bindings)
+  const unread = [...Object.keys(vars), ...Object.keys(secrets)].filter((name) => !read.has(name))
+  if (unread.length > 0) throw new Error(`the Worker reads no ${unread.join(', ')}: see edge/environment.ts`)
+}
+
+try {
+  await main()
+} catch (error) {
+  console.error(withoutSecrets(error instanceof Error ? error.message : String(error), hidden))
+  process.exitCode = 1
+}

@@ -1,0 +1,11 @@
+terraform {
+  # Ephemeral values and write-only arguments.
+  required_version = ">= 1.11"
+
+  required_providers {
+    google = {
+      source  = "hashicorp/google"
+      version = ">= 7.19, < 8"
+    }
+  }
+}

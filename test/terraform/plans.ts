@@ -1,0 +1,95 @@
+import * as z from 'zod'
+import type { Terraform } from './terraform.ts'
+
+const changeSchema = z.object({
+  address: z.string(),
+  mode: z.string(),
+  change: z.object({
+    actions: z.array(z.string()),
+    before: z.unknown(),
+    after: z.unknown(),
+    after_unknown: z.unknown(),
+  }),
+})
+
+/** Of a line that `terraform test -json -verbose` prints, the plan of a run. */
+const planSchema = z.object({
+  '@testrun': z.string(),
+  type: z.literal('test_plan'),
+  test_plan: z.object({ resource_changes: z.array(changeSchema).default([]) }),
+})
+
+type Change = { readonly address: string; readonly actions: readonly string[]; readonly attributes: readonly string[] }
+
+/** The runs of `platform/tests/changes.tftest.hcl`, by name, and what may change in each. */
+const allowed: Readonly<Record<string, (change: Change) => boolean>> = {
+  the_same_again: () => false,
+  regions_in_another_order: () => false,
+  another_image: ({ address, actions, attributes }) =>
+    /google_cloud_run_v2_(service|job)\./.test(address) &&
+    actions.join() === 'update' &&
+    attributes.every((attribute) => /^(template|run_execution_token)/.test(attribute)),
+  one_more_region: ({ address, actions }) =>
+    actions.join() === 'create'
+      ? /ap1/.test(address)
+      : actions.join() === 'update' && !/google_sql_|google_memorystore_|google_service_account\./.test(address),
+}
+
+/**
+ * What a change changes, as the platform's plans tell: nothing where nothing is changed, in whatever order the regions stand; the
+ * services alone where the image is another; and of the cells that are there no database where one is added. What is unknown until it
+ * is applied counts as changed. Answers what is wrong; undefined where nothing is.
+ */
+export const checkPlans = async (terraform: Terraform): Promise<string | undefined> => {
+  const args = ['test', '-json', '-verbose', '-filter=tests/changes.tftest.hcl']
+  const { ok, output } = await terraform.run('platform', args)
+  if (!ok) return errorsIn(output)
+  const plans = new Map(output.split('\n').flatMap(planOf))
+  const wrong = Object.entries(allowed).flatMap(([run, isAllowed]) => {
+    const changes = plans.get(run)
+    if (changes === undefined) return [`there is no plan of ${run}`]
+    return changes
+      .filter((change) => !isAllowed(change))
+      .map(
+        ({ address, actions, attributes }) => `${run}: ${actions.join(' and ')} ${address}: ${attributes.join(', ')}`,
+      )
+  })
+  return wrong.length === 0 ? undefined : wrong.join('\n')
+}
+
+/** The name of a run, and what its plan changes; nothing for lines of other kinds. */
+const planOf = (line: string): [string, Change[]][] => {
+  if (!line.includes('"type":"test_plan"')) return []
+  const { '@testrun': run, test_plan: plan } = planSchema.parse(JSON.parse(line))
+  const changes = plan.resource_changes
+    .filter(({ mode, change }) => mode === 'managed' && change.actions.join() !== 'no-op')
+    .map(({ address, change }) => ({
+      address,
+      actions: change.actions,
+      attributes: attributesOf(change.before, change.after, change.after_unknown),
+    }))
+  return [[run, changes]]
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The outermost members in which two differ, or that are unknown. */
+const attributesOf = (before: unknown, after: unknown, unknown: unknown): string[] => {
+  const [was, is, open] = [before, after, unknown].map((value) => (isObject(value) ? value : {}))
+  const names = new Set([...Object.keys(was ?? {}), ...Object.keys(is ?? {}), ...Object.keys(open ?? {})])
+  return [...names].filter(
+    (name) => JSON.stringify(was?.[name]) !== JSON.stringify(is?.[name]) || hasUnknown(open?.[name]),
+  )
+}
+
+const hasUnknown = (value: unknown): boolean =>
+  value === true || (typeof value === 'object' && value !== null && Object.values(value).some(hasUnknown))
+
+/** What a run's lines say of failures. */
+const errorsIn = (output: string): string =>
+  output
+    .split('\n')
+    .filter((line) => /"@level":"error"/.test(line))
+    .map((line) => line.slice(0, 2_000))
+    .join('\n')
