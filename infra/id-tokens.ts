@@ -64,7 +64,7 @@ const againMs = 60_000
 const leastLeftMs = 30_000
 /** How often it is looked whether somebody near has a token by now, while there is none. */
 const lookMs = 1_000
-/** Google takes 6,000 exchanges a minute of a project: ten thousands of isolates that ask each second would keep each other out. */
+/** Google takes 6,000 exchanges a minute of a project: tens of thousands of isolates that ask each second would keep each other out. */
 const pauseMaxMs = 30_000
 
 const claimsSchema = z.object({ aud: z.string(), exp: z.number() })
@@ -117,7 +117,7 @@ export const createIdTokens = (options: IdTokensOptions): IdTokens => {
   const renew = async (keepAlive: Caller['keepAlive']): Promise<string> => {
     const found = await findShared()
     if (found) return hold(found)
-    if (clock() < askAt) throw failure ?? new Error('no ID token can be had')
+    if (isAhead(askAt, clock(), pauseMaxMs)) throw failure ?? new Error('no ID token can be had')
     const fetched = await fetchToken()
     if (shared) keepAlive(shared.write(fetched).catch(() => {}))
     return hold(fetched)
@@ -139,12 +139,16 @@ export const createIdTokens = (options: IdTokensOptions): IdTokens => {
     get: ({ waitMaxMs, keepAlive }) => {
       const now = clock()
       if (flight && now - flight.beganAt > flightMaxMs) flight = undefined
-      if (!flight && now >= dueAt) begin(keepAlive)
-      if (held && held.endsAt - now > leastLeftMs) return held.token
+      const good = held && held.endsAt - now > leastLeftMs ? held.token : undefined
+      if (!flight && !isAhead(dueAt, now, good ? Number.POSITIVE_INFINITY : lookMs)) begin(keepAlive)
+      if (good) return good
       return flight ? within(flight.result, waitMaxMs) : Promise.reject(failure ?? new Error('no ID token can be had'))
     },
   }
 }
+
+/** Whether a time is still to come. What is farther away than it was ever set is not, where the clock was set back. */
+const isAhead = (time: number, now: number, mostMs: number): boolean => now < time && time - now <= mostMs
 
 /** @throws Error for what is no token for `audience`, or has ended */
 const read = (token: string, audience: string, now: number): HeldToken => {

@@ -169,6 +169,7 @@ test('nobody waits longer than it says, nor the fetch longer than three seconds,
   const startedAt = performance.now()
   await expect(ask(edge, 200)).rejects.toThrow('within 200 ms')
   expect(performance.now() - startedAt).toBeLessThan(1_000)
+  passes(1_500)
   await expect(ask(edge, 5_000)).rejects.toThrow('no ID token can be had')
   const tookMs = performance.now() - startedAt
   expect(tookMs).toBeGreaterThan(2_500)
@@ -210,6 +211,17 @@ test('without a token Google is asked ever less often, up to twice a minute, and
   expect(edge.failures).toHaveLength(google.exchange.requests)
   google.exchange.status = undefined
   passes(30_000)
+  expect(await google.verify(await ask(edge), google.identity.audience)).toBeDefined()
+})
+
+test('a clock that is set back while there is no token does not put off the next one', async () => {
+  const google = await start()
+  const edge = newEdge(google)
+  google.exchange.status = 500
+  await expect(ask(edge)).rejects.toThrow()
+  await edge.settle()
+  google.exchange.status = undefined
+  passes(-hourMs)
   expect(await google.verify(await ask(edge), google.identity.audience)).toBeDefined()
 })
 

@@ -12,6 +12,8 @@ export type IsolatesOptions = {
   readonly cache?: boolean
   /** Variables and secrets beside those that every edge has. */
   readonly vars?: Readonly<Record<string, string>>
+  /** Takes what the Workers log; absent: nobody does. */
+  readonly print?: (line: string) => void
   /** Where workerd's inspector listens, `host:port`; absent: nowhere. */
   readonly inspector?: string
 }
@@ -38,5 +40,5 @@ export const startIsolates = (world: World, options: IsolatesOptions): Promise<D
         ...options.vars,
       },
     },
-    'ignore',
+    options.print ?? 'ignore',
   )

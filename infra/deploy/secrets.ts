@@ -5,7 +5,7 @@ import { run } from './command.ts'
  * @param id `projects/P/secrets/S`, the newest version, or `projects/P/secrets/S/versions/N`
  * @throws Error that names the secret, never its value
  */
-const readSecret = async (id: string): Promise<string> => {
+export const readSecret = async (id: string): Promise<string> => {
   const version = id.includes('/versions/') ? id : `${id}/versions/latest`
   const stored = await run({ command: 'gcloud', args: ['secrets', 'versions', 'access', version, '--quiet'] })
   // Files and `echo` end with a line break, and one that is a part of a token makes every call of it fail.

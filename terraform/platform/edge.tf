@@ -44,7 +44,7 @@ resource "google_iam_workload_identity_pool_provider" "edge" {
 
 # Identity tokens for the cores, and nothing else that the account might be given.
 resource "google_service_account_iam_member" "edge_is_worker" {
-  service_account_id = google_service_account.edge.name
+  service_account_id = "projects/${var.project_id}/serviceAccounts/${local.edge_email}"
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"
   member             = "principal://iam.googleapis.com/${google_iam_workload_identity_pool.edge.name}/subject/edge"
 }

@@ -22,3 +22,10 @@ resource "google_service_account" "push" {
   account_id   = "${var.name}-push"
   display_name = "Pub/Sub, which pushes events to the workers"
 }
+
+locals {
+  # Written out rather than asked for, so that plans tell them before the accounts are there.
+  core_emails = { for key, account in google_service_account.core : key => "${account.account_id}@${var.project_id}.iam.gserviceaccount.com" }
+  edge_email  = "${google_service_account.edge.account_id}@${var.project_id}.iam.gserviceaccount.com"
+  push_email  = "${google_service_account.push.account_id}@${var.project_id}.iam.gserviceaccount.com"
+}

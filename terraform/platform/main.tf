@@ -82,8 +82,8 @@ module "messaging" {
   push_path           = local.contract.paths.events
   control_cell        = var.control_cell
   cells               = { for cell, region in var.regions : cell => { region = region.region, push_url = local.addresses[cell].worker } }
-  push                = { service_account = google_service_account.push.email, audience = local.audience }
-  publishers          = { for cell in keys(var.regions) : cell => google_service_account.core["${cell}-worker"].email }
+  push                = { service_account = local.push_email, audience = local.audience }
+  publishers          = { for cell in keys(var.regions) : cell => local.core_emails["${cell}-worker"] }
   storage_regions     = [for region in values(var.regions) : region.region]
   analytics           = var.analytics
   deletion_protection = var.deletion_protection

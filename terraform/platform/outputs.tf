@@ -15,7 +15,7 @@ output "edge" {
       GOOGLE_IDENTITY = jsonencode({
         audience       = local.audience
         provider       = google_iam_workload_identity_pool_provider.edge.name
-        serviceAccount = google_service_account.edge.email
+        serviceAccount = local.edge_email
       })
     }
     secrets = {
@@ -34,6 +34,7 @@ output "cells" {
       api         = module.core[cell].api
       worker      = module.core[cell].worker
       migrate_job = module.core[cell].migrate_job
+      command_job = module.core[cell].command_job
       database    = module.database[cell].connection_name
       recovery    = module.database[cell].dr_instance
       secrets     = module.cell_secrets[cell].ids

@@ -22,7 +22,7 @@ ephemeral "random_password" "edge_key" {
 locals {
   # Those who serve: what a cell's secrets are for.
   serving = {
-    for cell in keys(var.regions) : cell => { for role in ["api", "worker"] : "${cell}-${role}" => google_service_account.core["${cell}-${role}"].email }
+    for cell in keys(var.regions) : cell => { for role in ["api", "worker"] : "${cell}-${role}" => local.core_emails["${cell}-${role}"] }
   }
 
   database_urls = {
@@ -44,8 +44,9 @@ module "cell_secrets" {
   regions    = [each.value.region]
   secrets = merge(
     {
-      database-url = { readers = merge(local.serving[each.key], { migrate = google_service_account.core["${each.key}-migrate"].email }), version = each.value.database.password_version }
-      master-keys  = { readers = local.serving[each.key], version = 1 }
+      database-url = { readers = merge(local.serving[each.key], { migrate = local.core_emails["${each.key}-migrate"] }), version = each.value.database.password_version }
+      # The migration encrypts the first key to sign with.
+      master-keys = { readers = merge(local.serving[each.key], { migrate = local.core_emails["${each.key}-migrate"] }), version = 1 }
     },
     each.value.database.replica ? {
       database-replica-url = { readers = local.serving[each.key], version = each.value.database.password_version }

@@ -17,11 +17,12 @@ module "core" {
   source   = "../modules/core-service"
   for_each = var.regions
 
+  contract         = local.contract
   project_id       = var.project_id
   name             = "${var.name}-${each.key}"
   region           = each.value.region
   image            = var.image
-  service_accounts = { for role in local.roles : role => google_service_account.core["${each.key}-${role}"].email }
+  service_accounts = { for role in local.roles : role => local.core_emails["${each.key}-${role}"] }
   network          = module.network.network_id
   subnet           = module.network.subnets[each.key]
   api              = each.value.api
@@ -29,17 +30,16 @@ module "core" {
   database_pool    = each.value.pool
   max_connections  = module.database[each.key].max_connections
   release_overlap  = each.value.release_overlap
-  paths            = { live = local.contract.paths.live, ready = local.contract.paths.ready }
   audiences        = [local.audience]
   collector        = var.telemetry ? {} : null
 
   invokers = {
     # The Worker, and whatever runs in the other cells.
     api = merge(
-      { edge = "serviceAccount:${google_service_account.edge.email}" },
-      { for key, account in google_service_account.core : key => "serviceAccount:${account.email}" if local.role_accounts[key].cell != each.key && local.role_accounts[key].role != "migrate" },
+      { edge = "serviceAccount:${local.edge_email}" },
+      { for key, email in local.core_emails : key => "serviceAccount:${email}" if local.role_accounts[key].cell != each.key && local.role_accounts[key].role != "migrate" },
     )
-    worker = { push = "serviceAccount:${google_service_account.push.email}" }
+    worker = { push = "serviceAccount:${local.push_email}" }
   }
 
   environment = merge(
@@ -53,7 +53,7 @@ module "core" {
       PUBSUB_PREFIX        = var.name
       EVENT_DELIVERY       = "push"
       PUSH_AUDIENCE        = local.audience
-      PUSH_SERVICE_ACCOUNT = google_service_account.push.email
+      PUSH_SERVICE_ACCOUNT = local.push_email
       PUSH_VERIFIED_BY     = "platform"
       CORE_AUDIENCE        = local.audience
     },
@@ -66,7 +66,7 @@ module "core" {
   secrets = {
     api     = local.secrets[each.key]
     worker  = local.secrets[each.key]
-    migrate = { DATABASE_URL = local.secrets[each.key].DATABASE_URL }
+    migrate = { for key in ["DATABASE_URL", "MASTER_KEYS"] : key => local.secrets[each.key][key] }
   }
   deletion_protection = var.deletion_protection
   labels              = merge(local.labels, { cell = each.key, secrets-epoch = tostring(var.secrets_epoch) })

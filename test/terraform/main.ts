@@ -12,28 +12,31 @@ npm run test:terraform -- --required       fails, too, where Terraform or its pr
 /** What is wrong with one thing that was looked at; undefined where nothing is. */
 type Check = { readonly name: string; readonly run: () => Promise<string | undefined> }
 
-/** What can be told without providers, what needs them, and the faults, in the order in which a reader wants to hear of them. */
-const checksOf = (terraform: Terraform, folders: readonly string[], withFaults: boolean): Check[] => [
-  ...folders.map((folder) => ({ name: folder, run: () => terraform.check(folder) })),
-  ...(folders.includes('platform')
+/** Of a folder, what is looked at: itself, and of the root that joins all, what waits for what and what a change changes. */
+const checksOf = (terraform: Terraform, folder: string): Check[] => [
+  { name: folder, run: () => terraform.check(folder) },
+  ...(folder === 'platform'
     ? [
         { name: 'platform: what waits for what', run: () => checkDependencies(terraform) },
         { name: 'platform: what a change changes', run: () => checkPlans(terraform) },
       ]
     : []),
-  ...(withFaults ? faults : [])
-    .filter((fault) => folders.includes(fault.caughtBy))
-    .map((fault) => ({ name: `fault: ${fault.name}`, run: () => isMissed(terraform, fault) })),
 ]
 
-/** Undefined when a check of the folder fails for the fault, as it has to. */
+/** Undefined when a check of the folder fails for the fault, and says why, as it has to. */
 const isMissed = async (terraform: Terraform, fault: Fault): Promise<string | undefined> => {
   const restore = await terraform.replace(fault.file, fault.find, fault.replace)
   try {
-    const wrong = (await terraform.check(fault.caughtBy)) ?? (fault.check && (await fault.check(terraform)))
-    if (wrong === undefined) return 'nothing fails for it'
-    if (fault.said.test(wrong)) return undefined
-    return `something fails for it, but says nothing of ${fault.said}:\n${wrong}`
+    const said: string[] = []
+    // The quick ones first: which of them says it is all the same.
+    for (const { run } of checksOf(terraform, fault.caughtBy).toReversed()) {
+      const wrong = await run()
+      if (wrong !== undefined && fault.said.test(wrong)) return undefined
+      if (wrong !== undefined) said.push(wrong)
+    }
+    return said.length === 0
+      ? 'nothing fails for it'
+      : `something fails for it, but says nothing of ${fault.said}:\n${said.join('\n')}`
   } finally {
     await restore()
   }
@@ -69,7 +72,13 @@ const main = async (): Promise<void> => {
   }
   console.log(`${found.version}, ${await terraform.listProviders()}`)
   let failed = 0
-  const checks = checksOf(terraform, positionals.length > 0 ? positionals : known, values.faults)
+  const folders = positionals.length > 0 ? positionals : known
+  const checks = [
+    ...folders.flatMap((folder) => checksOf(terraform, folder)),
+    ...(values.faults ? faults : [])
+      .filter(({ caughtBy }) => folders.includes(caughtBy))
+      .map((fault) => ({ name: `fault: ${fault.name}`, run: () => isMissed(terraform, fault) })),
+  ]
   for (const { name, run } of checks) {
     const startedAt = performance.now()
     const wrong = await run()

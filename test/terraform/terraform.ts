@@ -50,12 +50,14 @@ export const copyTerraform = async (path: string): Promise<Terraform> => {
   const isOwn = (file: string) => !/(^|\/)\.terraform|\.tfstate/.test(file.slice(project.length))
   await cp(join(project, 'terraform'), join(copy, 'terraform'), { recursive: true, filter: isOwn })
   await cp(join(project, 'infra/alerts.json'), join(copy, 'infra/alerts.json'))
+  // The state of the root lies in a bucket that is not asked here; without a backend that is ready Terraform draws no graph.
+  await writeFile(join(copy, 'terraform/platform/backend_override.tf'), 'terraform {\n  backend "local" {}\n}\n')
   const ready = new Set<string>()
 
   const run: Terraform['run'] = (folder, args) => execute(path, args, join(copy, 'terraform', folder))
   const prepare = async (folder: string): Promise<string | undefined> => {
     if (ready.has(folder)) return undefined
-    const { ok, output } = await run(folder, ['init', '-backend=false', '-input=false', '-no-color'])
+    const { ok, output } = await run(folder, ['init', '-input=false', '-no-color'])
     if (!ok) return output
     ready.add(folder)
     return undefined

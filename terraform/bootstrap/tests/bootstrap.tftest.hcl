@@ -4,6 +4,24 @@ mock_provider "google" {
   }
 }
 
+override_resource {
+  target = google_service_account.ci["plan"]
+  values = {
+    name   = "projects/perigee-test/serviceAccounts/perigee-plan@perigee-test.iam.gserviceaccount.com"
+    email  = "perigee-plan@perigee-test.iam.gserviceaccount.com"
+    member = "serviceAccount:perigee-plan@perigee-test.iam.gserviceaccount.com"
+  }
+}
+
+override_resource {
+  target = google_service_account.ci["deploy"]
+  values = {
+    name   = "projects/perigee-test/serviceAccounts/perigee-deploy@perigee-test.iam.gserviceaccount.com"
+    email  = "perigee-deploy@perigee-test.iam.gserviceaccount.com"
+    member = "serviceAccount:perigee-deploy@perigee-test.iam.gserviceaccount.com"
+  }
+}
+
 variables {
   project_id = "perigee-test"
   region     = "europe-west1"

@@ -1,18 +1,16 @@
 locals {
-  contract = jsondecode(file("${path.module}/../../contract.json")).settings
-  known    = concat(local.contract.required, local.contract.optional)
+  known = concat(var.contract.settings.required, var.contract.settings.optional)
 
   cell       = try(var.environment.CELL, "")
   deployment = trimsuffix(var.name, "-${local.cell}")
 
   # The sum that a core refuses to start by (docs/operations.md, Pools), made before anything is changed.
-  connections_beside_pool = jsondecode(file("${path.module}/../../contract.json")).connectionsBesidePool
-  connections_share       = 0.8
+  # In tenths, so that the sum is one of whole numbers.
+  connections_tenths = 8
   # What Postgres keeps for superusers where nobody has said otherwise; the core asks the server itself.
   connections_reserved = 3
-  connections_allowed  = local.connections_share * (var.max_connections - local.connections_reserved)
   instances_max        = ceil((var.api.max + var.worker.max) * var.release_overlap)
-  connections          = local.instances_max * (var.database_pool + local.connections_beside_pool)
+  connections          = local.instances_max * (var.database_pool + var.contract.connectionsBesidePool)
 
   # What is set here and nowhere else. PORT is Cloud Run's to give.
   settings = {
@@ -116,7 +114,7 @@ resource "google_cloud_run_v2_service" "this" {
         timeout_seconds   = 2
         failure_threshold = 80
         http_get {
-          path = var.paths.ready
+          path = var.contract.paths.ready
           port = 8080
         }
       }
@@ -128,7 +126,7 @@ resource "google_cloud_run_v2_service" "this" {
         failure_threshold = 3
         success_threshold = 1
         http_get {
-          path = var.paths.ready
+          path = var.contract.paths.ready
           port = 8080
         }
       }
@@ -138,7 +136,7 @@ resource "google_cloud_run_v2_service" "this" {
         timeout_seconds   = 5
         failure_threshold = 3
         http_get {
-          path = var.paths.live
+          path = var.contract.paths.live
           port = 8080
         }
       }

@@ -17,8 +17,13 @@ output "worker" {
 }
 
 output "migrate_job" {
-  description = "The name of the job that migrates; run it by hand only to see what it says."
+  description = "The name of the job that migrates; each release runs it."
   value       = google_cloud_run_v2_job.migrate.name
+}
+
+output "command_job" {
+  description = "The name of the job that runs commands of the core: gcloud run jobs execute NAME --region REGION --wait --args=core/commands/keys.ts,list"
+  value       = google_cloud_run_v2_job.command.name
 }
 
 output "instances_max" {

@@ -41,8 +41,22 @@ variable "image" {
   }
 }
 
+variable "contract" {
+  description = "What the code says of itself, the content of terraform/contract.json: the names of its settings, the paths that probes ask, and the connections that a process opens beside its pool."
+  type = object({
+    settings              = object({ required = list(string), optional = list(string), secret = list(string) })
+    paths                 = object({ live = string, ready = string })
+    connectionsBesidePool = number
+  })
+
+  validation {
+    condition     = startswith(var.contract.paths.live, "/") && startswith(var.contract.paths.ready, "/") && var.contract.paths.live != var.contract.paths.ready
+    error_message = "paths.live and paths.ready are two paths that begin with /: one says that the process lives, the other that it should get requests."
+  }
+}
+
 variable "service_accounts" {
-  description = "The addresses of the accounts that the two services and the migration run as."
+  description = "The addresses of the accounts that the two services run as, and the two jobs."
   type        = object({ api = string, worker = string, migrate = string })
 
   validation {
@@ -56,8 +70,8 @@ variable "environment" {
   type        = map(string)
 
   validation {
-    condition     = length(setintersection(keys(var.environment), local.contract.secret)) == 0
-    error_message = "Whoever may see the service sees its environment: give ${join(", ", setintersection(keys(var.environment), local.contract.secret))} in `secrets`."
+    condition     = length(setintersection(keys(var.environment), var.contract.settings.secret)) == 0
+    error_message = "Whoever may see the service sees its environment: give ${join(", ", setintersection(keys(var.environment), var.contract.settings.secret))} in `secrets`."
   }
 
   validation {
@@ -76,7 +90,7 @@ variable "environment" {
   }
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9]*$", var.environment.CELL)) && endsWith(var.name, "-${try(var.environment.CELL, "")}")
+    condition     = can(regex("^[a-z][a-z0-9]*$", var.environment.CELL)) && endswith(var.name, "-${try(var.environment.CELL, "")}")
     error_message = "CELL is the code of this cell, such as eu1, and `name` ends with it."
   }
 }
@@ -90,21 +104,21 @@ variable "secrets" {
   })
 
   validation {
-    condition     = length(setsubtract(concat(keys(var.secrets.api), keys(var.secrets.worker)), local.contract.secret)) == 0
-    error_message = "${join(", ", setsubtract(concat(keys(var.secrets.api), keys(var.secrets.worker)), local.contract.secret))} is no secret of the core: give it in `environment`."
+    condition     = length(setsubtract(concat(keys(var.secrets.api), keys(var.secrets.worker)), var.contract.settings.secret)) == 0
+    error_message = "${join(", ", setsubtract(concat(keys(var.secrets.api), keys(var.secrets.worker)), var.contract.settings.secret))} is no secret of the core: give it in `environment`."
   }
 
   validation {
     condition = alltrue([
       for role in ["api", "worker"] :
-      length(setsubtract(local.contract.required, concat(keys(var.secrets[role]), keys(var.environment), keys(local.settings[role])))) == 0
+      length(setsubtract(var.contract.settings.required, concat(keys(var.secrets[role]), keys(var.environment), keys(local.settings[role])))) == 0
     ])
-    error_message = "The core does not start without ${join(", ", setsubtract(local.contract.required, concat(tolist(setintersection(keys(var.secrets.api), keys(var.secrets.worker))), keys(var.environment), keys(local.settings.api))))}: give it in `environment` or `secrets`."
+    error_message = "The core does not start without ${join(", ", setsubtract(var.contract.settings.required, concat(tolist(setintersection(keys(var.secrets.api), keys(var.secrets.worker))), keys(var.environment), keys(local.settings.api))))}: give it in `environment` or `secrets`."
   }
 
   validation {
-    condition     = keys(var.secrets.migrate) == ["DATABASE_URL"]
-    error_message = "A migration reads DATABASE_URL and no other secret."
+    condition     = toset(keys(var.secrets.migrate)) == toset(["DATABASE_URL", "MASTER_KEYS"])
+    error_message = "A migration reads DATABASE_URL and MASTER_KEYS, with which it encrypts the first key to sign with, and no other secret."
   }
 
   validation {
@@ -131,8 +145,8 @@ variable "max_connections" {
   type        = number
 
   validation {
-    condition     = local.connections <= local.connections_allowed
-    error_message = "The pools do not fit Postgres: ${local.instances_max} instances (${var.api.max} of api and ${var.worker.max} of worker, times release_overlap ${var.release_overlap}) x (database_pool ${var.database_pool} + ${local.connections_beside_pool}) = ${local.connections} connections, and 0.8 x (max_connections ${var.max_connections} - ${local.connections_reserved} reserved) = ${floor(local.connections_allowed)}. Raise max_connections to ${ceil(local.connections / local.connections_share) + local.connections_reserved}, or lower database_pool or the greatest numbers of instances."
+    condition     = 10 * local.connections <= local.connections_tenths * (var.max_connections - local.connections_reserved)
+    error_message = "The pools do not fit Postgres: ${local.instances_max} instances (${var.api.max} of api and ${var.worker.max} of worker, times release_overlap ${var.release_overlap}) x (database_pool ${var.database_pool} + ${var.contract.connectionsBesidePool}) = ${local.connections} connections, and 0.8 x (max_connections ${var.max_connections} - ${local.connections_reserved} reserved) = ${floor(local.connections_tenths * (var.max_connections - local.connections_reserved) / 10)}. Raise max_connections to ${ceil(10 * local.connections / local.connections_tenths) + local.connections_reserved}, or lower database_pool or the greatest numbers of instances."
   }
 }
 
@@ -200,16 +214,9 @@ variable "invokers" {
 
   validation {
     condition = alltrue(flatten([
-      for members in values(var.invokers) : [for member in values(members) : !contains(["allusers", "allauthenticatedusers"], lower(member))]
-    ]))
-    error_message = "allUsers and allAuthenticatedUsers let everybody past IAM: name the service accounts that call the service."
-  }
-
-  validation {
-    condition = alltrue(flatten([
       for members in values(var.invokers) : [for member in values(members) : startswith(member, "serviceAccount:")]
     ]))
-    error_message = "An invoker is a service account, serviceAccount:NAME@PROJECT.iam.gserviceaccount.com."
+    error_message = "An invoker is a service account, serviceAccount:NAME@PROJECT.iam.gserviceaccount.com: allUsers and allAuthenticatedUsers let everybody past IAM, and nobody else calls a core."
   }
 }
 
@@ -282,16 +289,6 @@ variable "migration_timeout_seconds" {
   validation {
     condition     = var.migration_timeout_seconds >= 60 && var.migration_timeout_seconds <= 86400
     error_message = "migration_timeout_seconds is 60 to 86400."
-  }
-}
-
-variable "paths" {
-  description = "What the core answers the probes at."
-  type        = object({ live = string, ready = string })
-
-  validation {
-    condition     = startswith(var.paths.live, "/") && startswith(var.paths.ready, "/") && var.paths.live != var.paths.ready
-    error_message = "paths.live and paths.ready are two paths that begin with /: one says that the process lives, the other that it should get requests."
   }
 }
 

@@ -1,4 +1,5 @@
 locals {
+  # No log_min_duration_statement: it writes what players sent into the log. Query insights know slow statements without values.
   # A replica refuses to start with fewer connections than its primary has, so all get the same.
   flags = merge({
     max_connections = tostring(var.max_connections)
@@ -6,8 +7,6 @@ locals {
     idle_in_transaction_session_timeout = "60000"
     log_checkpoints                     = "on"
     log_lock_waits                      = "on"
-    # A second: the core ends its own statements after five at the most.
-    log_min_duration_statement = "1000"
     # In kB: what spills more than 64 MB to disk wants an index or more memory.
     log_temp_files = "65536"
   }, var.flags)

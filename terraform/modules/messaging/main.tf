@@ -42,7 +42,7 @@ resource "google_pubsub_topic" "this" {
   deletion_policy            = var.deletion_protection ? "PREVENT" : "DELETE"
 
   message_storage_policy {
-    allowed_persistence_regions = sort(var.storage_regions)
+    allowed_persistence_regions = var.storage_regions
     enforce_in_transit          = var.enforce_in_transit
   }
 }

@@ -76,6 +76,7 @@ variable "objectives" {
       seconds = number
     })
   }))
+  nullable = false
   default = {
     sign-in = { availability = 0.999, latency = { share = 0.99, seconds = 1 } }
     write   = { availability = 0.999, latency = { share = 0.99, seconds = 0.5 } }

@@ -1,11 +1,7 @@
 # What a change changes is read from the plans of these runs: see test/terraform/plans.ts.
 
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = {
-      number = "123456789012"
-    }
-  }
+  source = "./tests/mocks"
 }
 mock_provider "cloudflare" {}
 mock_provider "upstash" {}

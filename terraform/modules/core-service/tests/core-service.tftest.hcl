@@ -30,6 +30,7 @@ variables {
     }
     migrate = {
       DATABASE_URL = { secret = "projects/perigee-test/secrets/perigee-eu1-database-url", version = "3" }
+      MASTER_KEYS  = { secret = "projects/perigee-test/secrets/perigee-eu1-master-keys", version = "1" }
     }
   }
   max_connections = 500
@@ -43,7 +44,7 @@ variables {
     }
     worker = { push = "serviceAccount:push@perigee-test.iam.gserviceaccount.com" }
   }
-  paths = { live = "/health/live", ready = "/health/ready" }
+  contract = jsondecode(file("../../contract.json"))
 }
 
 run "a_cell_is_two_services_of_one_image" {
@@ -96,7 +97,7 @@ run "an_instance_gets_requests_only_while_it_is_ready" {
   assert {
     condition = alltrue([
       for service in google_cloud_run_v2_service.this :
-      service.template[0].containers[0].startup_probe[0].http_get[0].path == "/health/ready" &&
+      service.template[0].containers[0].startup_probe[0].http_get[0].path == var.contract.paths.ready &&
       service.template[0].containers[0].startup_probe[0].period_seconds * service.template[0].containers[0].startup_probe[0].failure_threshold <= 240
     ])
     error_message = "An instance has started when the core says that it is ready, within what Cloud Run waits for."
@@ -104,12 +105,12 @@ run "an_instance_gets_requests_only_while_it_is_ready" {
   assert {
     condition = alltrue([
       for service in google_cloud_run_v2_service.this :
-      length(service.template[0].containers[0].readiness_probe) == 1 && service.template[0].containers[0].readiness_probe[0].http_get[0].path == "/health/ready"
+      length(service.template[0].containers[0].readiness_probe) == 1 && service.template[0].containers[0].readiness_probe[0].http_get[0].path == var.contract.paths.ready
     ])
     error_message = "What is not ready gets no requests."
   }
   assert {
-    condition     = alltrue([for service in google_cloud_run_v2_service.this : service.template[0].containers[0].liveness_probe[0].http_get[0].path == "/health/live"])
+    condition     = alltrue([for service in google_cloud_run_v2_service.this : service.template[0].containers[0].liveness_probe[0].http_get[0].path == var.contract.paths.live])
     error_message = "What hangs is started anew, and only that: a core without its database lives."
   }
   assert {
@@ -183,16 +184,16 @@ run "a_migration_comes_before_the_services" {
   command = apply
 
   assert {
-    condition     = google_cloud_run_v2_job.migrate.template[0].template[0].containers[0].image == var.image && google_cloud_run_v2_job.migrate.template[0].template[0].containers[0].args == tolist(["node", "db/migrate.ts"])
-    error_message = "The image migrates for itself."
+    condition     = google_cloud_run_v2_job.migrate.template[0].template[0].containers[0].image == var.image && google_cloud_run_v2_job.migrate.template[0].template[0].containers[0].args == tolist(["sh", "-ec", "node db/migrate.ts; node core/commands/keys.ts create signing --if-none"])
+    error_message = "The image migrates for itself, and a cell that has no key to sign with gets one."
   }
   assert {
     condition     = google_cloud_run_v2_job.migrate.run_execution_token == substr(sha256(var.image), 0, 8)
     error_message = "The job runs by being made, and is waited for."
   }
   assert {
-    condition     = [for env in google_cloud_run_v2_job.migrate.template[0].template[0].containers[0].env : env.name] == ["DATABASE_URL"] && google_cloud_run_v2_job.migrate.template[0].template[0].service_account == var.service_accounts.migrate
-    error_message = "A migration reads the database's address and no other secret."
+    condition     = sort([for env in google_cloud_run_v2_job.migrate.template[0].template[0].containers[0].env : env.name]) == sort(["CELL", "DATABASE_URL", "MASTER_KEYS"]) && google_cloud_run_v2_job.migrate.template[0].template[0].service_account == var.service_accounts.migrate
+    error_message = "A migration reads what it needs and no more, as an account of its own."
   }
   assert {
     condition     = google_cloud_run_v2_job.migrate.timeouts.create == "70m" && google_cloud_run_v2_job.migrate.template[0].template[0].max_retries == 1 && google_cloud_run_v2_job.migrate.template[0].template[0].timeout == "1800s"
@@ -213,6 +214,67 @@ run "a_new_image_is_migrated_with_anew" {
   assert {
     condition     = google_cloud_run_v2_job.migrate.run_execution_token == substr(sha256(var.image), 0, 8)
     error_message = "A new image makes the job anew, which runs it."
+  }
+}
+
+run "a_new_version_of_a_secret_is_no_reason_to_migrate" {
+  command = plan
+  variables {
+    secrets = {
+      api     = { for key in ["DATABASE_URL", "MASTER_KEYS", "EDGE_KEYS", "UPSTASH_TOKEN"] : key => { secret = lower(key), version = "2" } }
+      worker  = { for key in ["DATABASE_URL", "MASTER_KEYS", "EDGE_KEYS", "UPSTASH_TOKEN"] : key => { secret = lower(key), version = "2" } }
+      migrate = { for key in ["DATABASE_URL", "MASTER_KEYS"] : key => { secret = lower(key), version = "2" } }
+    }
+  }
+
+  assert {
+    condition     = terraform_data.migration.input.secrets == { DATABASE_URL = "database_url", MASTER_KEYS = "master_keys" }
+    error_message = "What makes a job anew has no version in it."
+  }
+  assert {
+    condition = alltrue([
+      for env in google_cloud_run_v2_job.migrate.template[0].template[0].containers[0].env :
+      one(one(env.value_source).secret_key_ref).version == "latest" if length(env.value_source) > 0
+    ])
+    error_message = "A migration reads the newest."
+  }
+}
+
+run "commands_run_next_to_the_database" {
+  command = plan
+
+  assert {
+    condition = (
+      output.command_job == "perigee-eu1-command" &&
+      google_cloud_run_v2_job.command.template[0].template[0].containers[0].image == var.image &&
+      google_cloud_run_v2_job.command.template[0].template[0].containers[0].command == tolist(["node"]) &&
+      google_cloud_run_v2_job.command.template[0].template[0].vpc_access[0].network_interfaces[0].subnetwork == var.subnet
+    )
+    error_message = "A command is the core's own, of the same image, in the network of the cell."
+  }
+  assert {
+    condition     = google_cloud_run_v2_job.command.run_execution_token == null && google_cloud_run_v2_job.command.template[0].template[0].max_retries == 0
+    error_message = "It runs when a person says so, once."
+  }
+}
+
+run "the_control_cell_is_told_to_the_jobs" {
+  command = plan
+  variables {
+    environment = {
+      CELL         = "eu1"
+      CONTROL_CELL = "us1"
+      ISSUER       = "https://api.example.com"
+      UPSTASH_URL  = "https://eu1.upstash.io"
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for job in [google_cloud_run_v2_job.migrate, google_cloud_run_v2_job.command] :
+      { for env in job.template[0].template[0].containers[0].env : env.name => env.value if length(env.value_source) == 0 } == { CELL = "eu1", CONTROL_CELL = "us1" }
+    ])
+    error_message = "What is decided in the control cell alone is refused elsewhere."
   }
 }
 
@@ -485,7 +547,7 @@ run "a_secret_that_is_missing_is_refused" {
     secrets = {
       api     = { DATABASE_URL = { secret = "database-url", version = "1" } }
       worker  = { DATABASE_URL = { secret = "database-url", version = "1" } }
-      migrate = { DATABASE_URL = { secret = "database-url", version = "1" } }
+      migrate = { for key in ["DATABASE_URL", "MASTER_KEYS"] : key => { secret = lower(key), version = "1" } }
     }
   }
   expect_failures = [var.secrets]
@@ -497,7 +559,7 @@ run "a_migration_with_more_than_it_needs_is_refused" {
     secrets = {
       api     = { for key in ["DATABASE_URL", "MASTER_KEYS", "EDGE_KEYS", "UPSTASH_TOKEN"] : key => { secret = lower(key), version = "1" } }
       worker  = { for key in ["DATABASE_URL", "MASTER_KEYS", "EDGE_KEYS", "UPSTASH_TOKEN"] : key => { secret = lower(key), version = "1" } }
-      migrate = { for key in ["DATABASE_URL", "MASTER_KEYS"] : key => { secret = lower(key), version = "1" } }
+      migrate = { for key in ["DATABASE_URL", "MASTER_KEYS", "UPSTASH_TOKEN"] : key => { secret = lower(key), version = "1" } }
     }
   }
   expect_failures = [var.secrets]
@@ -509,7 +571,7 @@ run "a_setting_that_is_no_secret_is_refused_among_them" {
     secrets = {
       api     = { for key in ["DATABASE_URL", "MASTER_KEYS", "EDGE_KEYS", "UPSTASH_TOKEN", "REDIS_URL"] : key => { secret = lower(key), version = "1" } }
       worker  = { for key in ["DATABASE_URL", "MASTER_KEYS", "EDGE_KEYS", "UPSTASH_TOKEN"] : key => { secret = lower(key), version = "1" } }
-      migrate = { DATABASE_URL = { secret = "database-url", version = "1" } }
+      migrate = { for key in ["DATABASE_URL", "MASTER_KEYS"] : key => { secret = lower(key), version = "1" } }
     }
   }
   expect_failures = [var.secrets]
@@ -521,7 +583,7 @@ run "a_version_that_is_none_is_refused" {
     secrets = {
       api     = { for key in ["DATABASE_URL", "MASTER_KEYS", "EDGE_KEYS", "UPSTASH_TOKEN"] : key => { secret = lower(key), version = "newest" } }
       worker  = { for key in ["DATABASE_URL", "MASTER_KEYS", "EDGE_KEYS", "UPSTASH_TOKEN"] : key => { secret = lower(key), version = "1" } }
-      migrate = { DATABASE_URL = { secret = "database-url", version = "1" } }
+      migrate = { for key in ["DATABASE_URL", "MASTER_KEYS"] : key => { secret = lower(key), version = "1" } }
     }
   }
   expect_failures = [var.secrets]
@@ -614,9 +676,9 @@ run "an_overlap_below_one_is_refused" {
 run "one_path_for_both_probes_is_refused" {
   command = plan
   variables {
-    paths = { live = "/health", ready = "/health" }
+    contract = merge(jsondecode(file("../../contract.json")), { paths = { live = "/health", ready = "/health" } })
   }
-  expect_failures = [var.paths]
+  expect_failures = [var.contract]
 }
 
 run "no_audience_is_refused" {

@@ -44,6 +44,10 @@ run "a_primary_alone_survives_a_zone_and_a_mistake" {
     error_message = "There are no replicas where none are asked for."
   }
   assert {
+    condition     = !contains([for flag in google_sql_database_instance.primary.settings[0].database_flags : flag.name], "log_min_duration_statement")
+    error_message = "What players send does not get into the log."
+  }
+  assert {
     condition     = output.private_ip == "10.255.0.3" && output.connection_name == "perigee-test:europe-west1:perigee-eu1-postgres" && output.database == "perigee" && output.user == "perigee" && output.max_connections == 400
     error_message = "Outputs say how it is reached."
   }

@@ -47,7 +47,7 @@ run "each_cell_has_a_host_of_its_own" {
     error_message = "A host leads to its cell."
   }
   assert {
-    condition     = sort([for matcher in google_compute_url_map.this.path_matcher : matcher.name]) == ["eu1", "us1"]
+    condition     = toset([for matcher in google_compute_url_map.this.path_matcher : matcher.name]) == toset(["eu1", "us1"])
     error_message = "Each cell has a backend of its own behind its host."
   }
 }

@@ -20,7 +20,7 @@ variables {
     announce         = { topic = "events", cells = "control" }
     dead-letters     = { topic = "dead-letters", cells = "all" }
   }
-  push            = { service_account = "push@perigee-test.iam.gserviceaccount.com", audience = "https://perigee.example.com" }
+  push            = { service_account = "perigee-push@perigee-test.iam.gserviceaccount.com", audience = "https://perigee.example.com" }
   push_path       = "/internal/events"
   publishers      = { eu1 = "eu1@perigee-test.iam.gserviceaccount.com", us1 = "us1@perigee-test.iam.gserviceaccount.com" }
   storage_regions = ["us-central1", "europe-west1"]
@@ -48,7 +48,7 @@ run "two_cells" {
   assert {
     condition = alltrue([
       for topic in google_pubsub_topic.this :
-      topic.message_storage_policy[0].allowed_persistence_regions == tolist(["europe-west1", "us-central1"]) &&
+      topic.message_storage_policy[0].allowed_persistence_regions == toset(["europe-west1", "us-central1"]) &&
       topic.message_storage_policy[0].enforce_in_transit && topic.deletion_policy == "PREVENT" && topic.message_retention_duration == "604800s"
     ])
     error_message = "A topic may store elsewhere, or be destroyed."
@@ -83,7 +83,7 @@ run "two_cells" {
     condition = alltrue([
       for name, subscription in google_pubsub_subscription.this :
       subscription.push_config[0].push_endpoint == "https://${split("-", name)[1]}.example.com/internal/events" &&
-      subscription.push_config[0].oidc_token[0].service_account_email == "push@perigee-test.iam.gserviceaccount.com" &&
+      subscription.push_config[0].oidc_token[0].service_account_email == "perigee-push@perigee-test.iam.gserviceaccount.com" &&
       subscription.push_config[0].oidc_token[0].audience == "https://perigee.example.com" &&
       length(subscription.push_config[0].no_wrapper) == 0
     ])
@@ -160,7 +160,7 @@ run "access" {
 
   assert {
     condition = (
-      google_service_account_iam_member.push_token_creator["push"].service_account_id == "projects/perigee-test/serviceAccounts/push@perigee-test.iam.gserviceaccount.com" &&
+      google_service_account_iam_member.push_token_creator["push"].service_account_id == "projects/perigee-test/serviceAccounts/perigee-push@perigee-test.iam.gserviceaccount.com" &&
       google_service_account_iam_member.push_token_creator["push"].role == "roles/iam.serviceAccountOpenIdTokenCreator" &&
       google_service_account_iam_member.push_token_creator["push"].member == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
     )

@@ -109,8 +109,8 @@ run "five_regions_whose_ranges_touch_do_not_overlap" {
       ap1 = { region = "asia-northeast1", subnet_cidr = "10.0.2.0/23" }
       ap2 = { region = "australia-southeast1", subnet_cidr = "10.0.4.0/22" }
       eu1 = { region = "europe-west1", subnet_cidr = "10.0.0.0/24" }
-      sa1 = { region = "southamerica-east1", subnet_cidr = "10.0.1.0/26" }
-      us1 = { region = "us-east4", subnet_cidr = "10.0.1.64/26" }
+      sa1 = { region = "southamerica-east1", subnet_cidr = "10.0.1.0/25" }
+      us1 = { region = "us-east4", subnet_cidr = "10.0.1.128/25" }
     }
     peering_cidr = "10.0.16.0/20"
   }

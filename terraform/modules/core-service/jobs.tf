@@ -5,11 +5,15 @@ locals {
     service_account = var.service_accounts.migrate
     # By latest, so that a new password is no reason to migrate.
     secrets         = { for key, secret in var.secrets.migrate : key => secret.secret }
+    environment     = { for key, value in var.environment : key => value if contains(["CELL", "CONTROL_CELL"], key) }
     network         = var.network
     subnet          = var.subnet
     timeout_seconds = var.migration_timeout_seconds
     labels          = var.labels
   }
+
+  # The schema, and the first key to sign with: a core without either is never ready.
+  migrate = ["sh", "-ec", "node db/migrate.ts; node core/commands/keys.ts create signing --if-none"]
 }
 
 resource "terraform_data" "migration" {
@@ -49,10 +53,18 @@ resource "google_cloud_run_v2_job" "migrate" {
       containers {
         name  = "migrate"
         image = local.migration.image
-        args  = ["node", "db/migrate.ts"]
+        args  = local.migrate
 
         resources {
           limits = { cpu = "1", memory = "512Mi" }
+        }
+
+        dynamic "env" {
+          for_each = local.migration.environment
+          content {
+            name  = env.key
+            value = env.value
+          }
         }
 
         dynamic "env" {
@@ -81,4 +93,72 @@ resource "google_cloud_run_v2_job" "migrate" {
     # The API forgets the token when a person runs the job; sent again, it would be refused.
     ignore_changes = [run_execution_token, client, client_version]
   }
+}
+
+# Runs a command of the core next to its database, which nothing outside of the network reaches. By itself it lists the keys.
+resource "google_cloud_run_v2_job" "command" {
+  project             = var.project_id
+  location            = var.region
+  name                = "${var.name}-command"
+  labels              = var.labels
+  deletion_protection = false
+
+  template {
+    task_count  = 1
+    parallelism = 1
+
+    template {
+      service_account       = var.service_accounts.migrate
+      execution_environment = "EXECUTION_ENVIRONMENT_GEN2"
+      timeout               = "3600s"
+      # What a person started is theirs to start again.
+      max_retries = 0
+
+      vpc_access {
+        egress = "PRIVATE_RANGES_ONLY"
+        network_interfaces {
+          network    = var.network
+          subnetwork = var.subnet
+        }
+      }
+
+      containers {
+        name    = "command"
+        image   = var.image
+        command = ["node"]
+        args    = ["core/commands/keys.ts", "list"]
+
+        resources {
+          limits = { cpu = "1", memory = "512Mi" }
+        }
+
+        dynamic "env" {
+          for_each = local.migration.environment
+          content {
+            name  = env.key
+            value = env.value
+          }
+        }
+
+        dynamic "env" {
+          for_each = var.secrets.migrate
+          content {
+            name = env.key
+            value_source {
+              secret_key_ref {
+                secret  = env.value.secret
+                version = env.value.version
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  lifecycle {
+    ignore_changes = [client, client_version]
+  }
+
+  depends_on = [google_cloud_run_v2_job.migrate]
 }
