@@ -36,6 +36,7 @@ const measured = (id: string, value: number, unit: string, { what, by }: { what:
 })
 
 const workersPrices = 'https://developers.cloudflare.com/workflows/reference/pricing/'
+const workersLogsPrices = 'https://developers.cloudflare.com/workers/observability/logs/workers-logs/'
 const upstashPrices = 'https://upstash.com/pricing/redis'
 const cloudRunPrices = 'https://cloud.google.com/run/pricing'
 const cloudSqlPrices = 'https://www.usage.ai/blogs/gcp/cloud-sql/pricing/'
@@ -145,6 +146,10 @@ export const inputs = {
   ),
   ledgerBytes: assumed('B6', 400, 'bytes', 'A grant in Postgres for good: row and indexes.'),
   ledgerMonths: assumed('B7', 12, 'months', 'How much of the ledger there is.'),
+  logLineBytes: inCode('B8', 300, 'bytes', {
+    what: "A core's line of a request, with what Cloud Logging adds left out.",
+    file: 'core/app.ts',
+  }),
 
   // What work costs. All of it was measured on a machine that others used too, so it is rather too much than too little.
   edgeMemoryUs: measured('C1', 150, 'us CPU', {
@@ -269,6 +274,16 @@ export const inputs = {
   egressPerGib: stated('D16', 0.08, '$/GiB', {
     what: 'From Google to the internet, above 10 TB a month; less is dearer.',
     url: egressPrices,
+  }),
+  egressFirstPerGib: stated('D17', 0.12, '$/GiB', { what: 'The same, the first TB.', url: egressPrices }),
+  egressNextPerGib: stated('D18', 0.11, '$/GiB', { what: 'The same, from there to 10 TB.', url: egressPrices }),
+  workersLogsPerMillion: stated('D19', 0.6, '$/million', {
+    what: 'Lines of Workers Logs, after the first 20 million a month.',
+    url: workersLogsPrices,
+  }),
+  cloudLoggingPerGib: stated('D20', 0.5, '$/GiB', {
+    what: 'Cloud Logging, after the first 50 GiB of a project a month.',
+    url: 'https://cloud.google.com/stackdriver/pricing',
   }),
 } as const satisfies Readonly<Record<string, Input>>
 

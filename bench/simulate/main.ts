@@ -1,6 +1,8 @@
 import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { billTable } from './bill.ts'
+import { runBills } from './bills.ts'
 import { inputsText } from './inputs-report.ts'
 import { parseOptions, usage } from './options.ts'
 import { plot } from './plot.ts'
@@ -48,6 +50,7 @@ const write = (folder: string, simulation: Simulation, report: string): readonly
 const options = optionsOrExit()
 if (options.kind === 'help') console.log(usage)
 else if (options.kind === 'inputs') console.log(inputsText(options.values))
+else if (options.kind === 'bill') console.log(billTable(await runBills(options)))
 else {
   const startedAt = new Date()
   const name = `${startedAt.toISOString().slice(0, 19).replaceAll(':', '-')}Z-simulate`

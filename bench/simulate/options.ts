@@ -7,6 +7,7 @@ import { type Part, parts, type SimulationOptions } from './simulation.ts'
 export type Options =
   | { readonly kind: 'help' }
   | { readonly kind: 'inputs'; readonly values: Values }
+  | { readonly kind: 'bill'; readonly seed: number; readonly given: Partial<Values>; readonly threads: number }
   | {
       readonly kind: 'run'
       readonly simulation: SimulationOptions
@@ -31,6 +32,7 @@ export const usage = `npm run simulate -- [options]
   --threads N             as many as there are cores where it is absent; 0: none beside the first
   --json                  the outcome as JSON on standard output, and nothing else there
   --output FOLDER         for results.json, results.md and results.svg
+  --bill                  what the three deployments of terraform/README.md cost a month, and nothing else
   --inputs                every figure and assumption with its source, and no run`
 
 /** @throws Error that says what is wrong */
@@ -46,23 +48,28 @@ export const parseOptions = (args: readonly string[]): Options => {
       threads: { type: 'string' },
       json: { type: 'boolean', default: false },
       output: { type: 'string' },
+      bill: { type: 'boolean', default: false },
       inputs: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return { kind: 'help' }
-  const figures = valuesOf(givenOf(values.set))
+  const given = givenOf(values.set)
+  const figures = valuesOf(given)
+  const seed = whole('--seed', values.seed, { least: 0, most: seedMax })
+  const threads = whole('--threads', values.threads ?? String(availableParallelism()), { least: 0, most: threadsMax })
+  if (values.bill) return { kind: 'bill', seed, given, threads }
   if (values.inputs) return { kind: 'inputs', values: figures }
   const usualPlayers = values.quick ? '1M,10M' : '1M,2M,5M,10M'
   return {
     kind: 'run',
     simulation: {
-      seed: whole('--seed', values.seed, { least: 0, most: seedMax }),
+      seed,
       players: playersOf(values.players ?? usualPlayers),
       isQuick: values.quick,
       only: chosen(values.only),
       values: figures,
-      threads: whole('--threads', values.threads ?? String(availableParallelism()), { least: 0, most: threadsMax }),
+      threads,
     },
     isJson: values.json,
     ...(values.output === undefined ? {} : { output: values.output }),
