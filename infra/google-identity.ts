@@ -1,4 +1,4 @@
-import { type JWK, SignJWT } from 'jose'
+import { base64url } from 'jose'
 import * as z from 'zod'
 import { boundedText } from './bounded-text.ts'
 import type { IdTokenSource } from './id-tokens.ts'
@@ -24,9 +24,9 @@ export const googleKeySchema = z.object({
   kty: z.literal('EC'),
   crv: z.literal('P-256'),
   kid: z.string().min(1).max(128),
-  x: z.base64url(),
-  y: z.base64url(),
-  d: z.base64url(),
+  x: z.base64url().min(1),
+  y: z.base64url().min(1),
+  d: z.base64url().min(1),
 })
 
 export type GoogleKey = z.infer<typeof googleKeySchema>
@@ -34,6 +34,8 @@ export type GoogleKey = z.infer<typeof googleKeySchema>
 /** Who the Worker says it is, in the tokens that it signs. The pool's provider maps it, and lets nobody else in. */
 export const edgeSubject = 'edge'
 
+const curve = { name: 'ECDSA', namedCurve: 'P-256' }
+const signing = { name: 'ECDSA', hash: 'SHA-256' }
 /** Clocks differ, and Google refuses what was issued in its future. */
 const issuedBeforeSeconds = 60
 /** It is used at once. Google would take up to 48 hours. */
@@ -44,14 +46,10 @@ const answerBytesMax = 65_536
 const federatedSchema = z.object({ access_token: z.string().min(1) })
 const generatedSchema = z.object({ token: z.string().min(1) })
 /** How the Security Token Service says no, and how all other APIs do. */
-const refusalSchema = z.union([
-  z
-    .object({ error: z.string(), error_description: z.string().default('') })
-    .transform(({ error, error_description }) => `${error} ${error_description}`),
-  z
-    .object({ error: z.object({ status: z.string().default(''), message: z.string().default('') }) })
-    .transform(({ error }) => `${error.status} ${error.message}`),
-])
+const refusalSchema = z.object({
+  error: z.union([z.string(), z.object({ status: z.string().optional(), message: z.string().optional() })]),
+  error_description: z.string().optional(),
+})
 
 /**
  * ID tokens of a service account for a program that holds a key of its own, and none of Google's. A token that it signs is exchanged
@@ -72,19 +70,22 @@ export const createGoogleIdentity = (options: {
   const { audience, serviceAccount, endpoints } = identity
   const provider = `//iam.googleapis.com/${identity.provider}`
   const { kid, kty, crv, x, y, d } = key
-  const jwk: JWK = { kty, crv, x, y, d }
+  const jwk = { kty, crv, x, y, d }
+  let imported: Promise<CryptoKey> | undefined
 
-  const sign = () => {
+  /** @see https://www.rfc-editor.org/rfc/rfc7515#section-5.1 and RFC 7518 section 3.4, whose form the Web Crypto API's signatures have */
+  const sign = async (): Promise<string> => {
+    imported ??= crypto.subtle.importKey('jwk', jwk, curve, false, ['sign'])
     const now = Math.floor(clock() / 1_000)
-    return new SignJWT({
-      iss: issuer,
-      sub: edgeSubject,
-      aud: provider,
-      iat: now - issuedBeforeSeconds,
-      exp: now + lifeSeconds,
-    })
-      .setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid })
-      .sign(jwk)
+    const times = { iat: now - issuedBeforeSeconds, exp: now + lifeSeconds }
+    const input = [
+      { alg: 'ES256', typ: 'JWT', kid },
+      { iss: issuer, sub: edgeSubject, aud: provider, ...times },
+    ]
+      .map((part) => base64url.encode(JSON.stringify(part)))
+      .join('.')
+    const signature = await crypto.subtle.sign(signing, await imported, new TextEncoder().encode(input))
+    return `${input}.${base64url.encode(new Uint8Array(signature))}`
   }
 
   return async (signal) => {
@@ -129,5 +130,8 @@ const refusalLengthMax = 300
 
 const refusalOf = (answer: unknown): string => {
   const refusal = refusalSchema.safeParse(answer)
-  return refusal.success ? refusal.data.replace(tokenLike, '…').slice(0, refusalLengthMax) : 'no reason'
+  if (!refusal.success) return 'no reason'
+  const { error, error_description } = refusal.data
+  const words = typeof error === 'string' ? [error, error_description] : [error.status, error.message]
+  return words.join(' ').trim().replace(tokenLike, '…').slice(0, refusalLengthMax)
 }

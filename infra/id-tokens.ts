@@ -1,4 +1,4 @@
-import { decodeJwt } from 'jose'
+import { base64url } from 'jose'
 import * as z from 'zod'
 
 /**
@@ -152,12 +152,21 @@ const isAhead = (time: number, now: number, mostMs: number): boolean => now < ti
 
 /** @throws Error for what is no token for `audience`, or has ended */
 const read = (token: string, audience: string, now: number): HeldToken => {
-  const { aud, exp } = claimsSchema.parse(decodeJwt(token))
+  const { aud, exp } = claimsSchema.parse(readClaims(token))
   if (aud !== audience) throw new Error('the ID token is for another audience')
   const endsAt = exp * 1_000
   if (endsAt - now <= leastLeftMs)
     throw new Error('the ID token has ended: its maker or this machine has the wrong time')
   return { token, endsAt }
+}
+
+/** Unverified: whoever is called does that. @throws Error for what is no JWT, with nothing of it */
+const readClaims = (token: string): unknown => {
+  try {
+    return JSON.parse(new TextDecoder().decode(base64url.decode(token.split('.')[1] ?? '')))
+  } catch {
+    throw new Error('the ID token is none')
+  }
 }
 
 const within = async <Result>(work: Promise<Result>, limitMs: number): Promise<Result> => {

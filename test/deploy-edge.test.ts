@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test, vi } from 'vitest'
 import { wranglerConfigOf } from '#infra/deploy/wrangler-config.ts'
+import { startCloudflareApi } from './cloudflare-api.ts'
 import { type FakeAnswers, type FakePrograms, fakePrograms } from './fake-programs.ts'
 
 // Each deployment is a process that loads all of wrangler, which takes seconds on a machine that does other things too.
@@ -257,11 +258,27 @@ test('two deployments of one account count apart', () => {
   expect(Math.max(...one, ...other)).toBeLessThan(2 ** 31)
 })
 
-test('wrangler itself takes the configuration: it bundles the Worker with the assets and bindings', async () => {
+test('wrangler itself uploads code, variables and secrets as one version, and asks for the custom domain alone', async () => {
   const { wrangler: _, ...answers } = answersWith({})
-  const { code, output } = await deploy(answers, ['--dry-run'])
+  const cloudflare = await startCloudflareApi()
+  const { code, output } = await deploy(answers, [], { CLOUDFLARE_API_BASE_URL: cloudflare.url })
+  await cloudflare.stop()
   expect(code, output).toBe(0)
-  expect(output).toContain('Total Upload')
-  expect(output).toMatch(/env\.CONTROL_CELL \("eu1"\)/)
-  expect(output).toMatch(/env\.PUBLIC_LIMIT/)
+  expect(output).toContain('Deployed version 11111111-1111-4111-8111-111111111111; before it was none.')
+  expect(output).not.toContain(edgeKeys)
+
+  const { calls } = cloudflare
+  expect(new Set(calls.map(({ authorization }) => authorization))).toEqual(new Set(['Bearer the-deploy-token']))
+  const uploads = calls.filter(({ method, path }) => method === 'PUT' && path.endsWith('/workers/scripts/perigee-test'))
+  expect(uploads).toHaveLength(1)
+  for (const binding of [
+    { name: 'UPSTASH_TOKEN', type: 'secret_text', text: 'the-upstash-token' },
+    { name: 'EDGE_KEYS', type: 'secret_text', text: edgeKeys },
+    { name: 'CONTROL_CELL', type: 'plain_text', text: 'eu1' },
+  ])
+    expect(uploads[0]?.body).toContain(JSON.stringify(binding))
+  const domains = calls.filter(({ method, path }) => method === 'PUT' && path.includes('/domains/records'))
+  expect(domains.map(({ body }) => JSON.parse(body).origins)).toEqual([[{ hostname: 'api.example.com' }]])
+  const subdomain = calls.find(({ method, path }) => method === 'POST' && path.endsWith('/subdomain'))
+  expect(JSON.parse(subdomain?.body ?? '{}')).toEqual({ enabled: false, previews_enabled: false })
 })

@@ -36,7 +36,8 @@ resource "google_project_service" "this" {
   disable_on_destroy = false
 }
 
-# The state of both roots, each under its own prefix. It holds no secret: those are written and never kept.
+# The state of both roots, each under its own prefix. Passwords are written and never kept in it. Upstash's tokens and the token that
+# deploys the Worker are kept: their providers know no other way.
 resource "google_storage_bucket" "state" {
   project                     = var.project_id
   name                        = local.bucket

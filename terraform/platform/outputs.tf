@@ -34,7 +34,6 @@ output "cells" {
       api         = module.core[cell].api
       worker      = module.core[cell].worker
       migrate_job = module.core[cell].migrate_job
-      command_job = module.core[cell].command_job
       database    = module.database[cell].connection_name
       recovery    = module.database[cell].dr_instance
       secrets     = module.cell_secrets[cell].ids

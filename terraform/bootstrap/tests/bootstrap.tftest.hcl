@@ -28,6 +28,15 @@ variables {
   repository = { owner_id = "1234567", id = "7654321" }
 }
 
+run "plans_before_anything_is_there" {
+  command = plan
+
+  assert {
+    condition     = length(google_storage_bucket_iam_member.state_reader) == 2 && length(google_service_account_iam_member.ci) == 2
+    error_message = "What there is hangs on what is not known yet."
+  }
+}
+
 run "state" {
   assert {
     condition = (

@@ -21,11 +21,6 @@ output "migrate_job" {
   value       = google_cloud_run_v2_job.migrate.name
 }
 
-output "command_job" {
-  description = "The name of the job that runs commands of the core: gcloud run jobs execute NAME --region REGION --wait --args=core/commands/keys.ts,list"
-  value       = google_cloud_run_v2_job.command.name
-}
-
 output "instances_max" {
   description = "Processes of the cell that may be there at once, a release and the one before together; INSTANCES_MAX."
   value       = local.instances_max

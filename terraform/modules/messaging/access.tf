@@ -14,7 +14,7 @@ resource "google_pubsub_topic_iam_member" "publisher" {
 }
 
 resource "google_pubsub_subscription_iam_member" "subscriber" {
-  for_each = { for name, of in local.subscriptions : name => of if of.push_url == null }
+  for_each = local.pushed ? {} : local.subscriptions
 
   project      = var.project_id
   subscription = google_pubsub_subscription.this[each.key].name

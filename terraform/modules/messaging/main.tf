@@ -1,4 +1,7 @@
 locals {
+  # Asked of what is known before a service has an address: what is there must not hang on that.
+  pushed = var.push != null
+
   topics = { for key, part in var.topics : key => "${var.name}-${part}" }
 
   cells_of = {
@@ -68,8 +71,8 @@ resource "google_pubsub_subscription" "this" {
   # What is pulled is held by the core while what a consumer works on is away. What is pushed cannot be, and is counted, so its ten
   # deliveries are to outlast an outage.
   retry_policy {
-    minimum_backoff = each.value.push_url == null ? "0.1s" : "10s"
-    maximum_backoff = each.value.push_url == null ? "10s" : "600s"
+    minimum_backoff = local.pushed ? "10s" : "0.1s"
+    maximum_backoff = local.pushed ? "600s" : "10s"
   }
 
   dynamic "dead_letter_policy" {
@@ -84,10 +87,10 @@ resource "google_pubsub_subscription" "this" {
 
   # Wrapped, as the core reads them.
   dynamic "push_config" {
-    for_each = each.value.push_url == null ? [] : [each.value.push_url]
+    for_each = local.pushed ? [1] : []
 
     content {
-      push_endpoint = "${push_config.value}${var.push_path}"
+      push_endpoint = "${each.value.push_url}${var.push_path}"
 
       oidc_token {
         service_account_email = var.push.service_account

@@ -26,7 +26,7 @@ variable "deletion_protection" {
 }
 
 variable "cells" {
-  description = "Cell -> its region, and the address that Pub/Sub pushes its events to (https, without path), null where its worker pulls them."
+  description = "Cell -> its region, and the address that Pub/Sub pushes its events to (https, without path), null where events are pulled."
   type = map(object({
     region   = string
     push_url = optional(string)
@@ -92,7 +92,7 @@ variable "subscriptions" {
 }
 
 variable "push" {
-  description = "Who Pub/Sub pushes as (email of a service account) and the audience of its tokens (the core's PUSH_AUDIENCE); null where every cell pulls."
+  description = "Who Pub/Sub pushes as (email of a service account) and the audience of its tokens (the core's PUSH_AUDIENCE); null where workers pull their events."
   type = object({
     service_account = string
     audience        = string
@@ -100,8 +100,8 @@ variable "push" {
   default = null
 
   validation {
-    condition     = var.push != null || alltrue([for cell in values(var.cells) : cell.push_url == null])
-    error_message = "Set push, or no push_url: events are pushed with a token, or not at all."
+    condition     = var.push == null || alltrue([for cell in values(var.cells) : cell.push_url != null])
+    error_message = "Give every cell a push_url, or set push to null: events of all cells are pushed, or those of all are pulled."
   }
 }
 
@@ -127,13 +127,13 @@ variable "publishers" {
 }
 
 variable "subscribers" {
-  description = "Cell -> email of the service account that pulls its events; for cells without push_url."
+  description = "Cell -> email of the service account that pulls its events, which is its worker's; where push is null."
   type        = map(string)
   default     = {}
 
   validation {
-    condition     = alltrue([for name, cell in var.cells : cell.push_url != null || contains(keys(var.subscribers), name)])
-    error_message = "Name a subscriber for each cell without push_url: nobody would take its events."
+    condition     = var.push != null || length(setsubtract(keys(var.cells), keys(var.subscribers))) == 0
+    error_message = "Name a subscriber for each cell, by the keys of cells: nobody would take its events."
   }
 }
 

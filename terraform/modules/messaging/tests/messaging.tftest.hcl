@@ -340,6 +340,19 @@ run "five_cells" {
   }
 }
 
+# As on the first apply, when no service has an address and no account a name.
+run "plans_before_anything_is_there" {
+  command = plan
+  module {
+    source = "./tests/unknown"
+  }
+
+  assert {
+    condition     = length(output.subscriptions) == 3
+    error_message = "What there is hangs on what is not known yet."
+  }
+}
+
 # What the code says, by the file that is made from it.
 run "contract" {
   variables {
@@ -429,10 +442,10 @@ run "refuses_dead_letters_without_a_subscription" {
   expect_failures = [var.subscriptions]
 }
 
-run "refuses_to_push_without_a_token" {
+run "refuses_to_push_to_nowhere" {
   command = plan
   variables {
-    push = null
+    cells = { eu1 = { region = "europe-west1", push_url = "https://eu1.example.com" }, us1 = { region = "us-central1" } }
   }
   expect_failures = [var.push]
 }
@@ -456,7 +469,7 @@ run "refuses_a_cell_without_a_publisher" {
 run "refuses_a_cell_that_nobody_pulls_for" {
   command = plan
   variables {
-    cells = { eu1 = { region = "europe-west1" }, us1 = { region = "us-central1" } }
+    push = null
   }
   expect_failures = [var.subscribers]
 }

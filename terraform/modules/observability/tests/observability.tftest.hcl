@@ -26,6 +26,15 @@ variables {
   ]
 }
 
+run "plans_before_anything_is_there" {
+  command = plan
+
+  assert {
+    condition     = length(google_monitoring_alert_policy.burn) == 48 && length(google_billing_budget.this) == 1
+    error_message = "What there is hangs on what is not known yet."
+  }
+}
+
 run "rules" {
   assert {
     condition = { for name, policy in google_monitoring_alert_policy.rule : name => policy.conditions[0].condition_prometheus_query_language[0].query } == {
