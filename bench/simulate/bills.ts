@@ -16,11 +16,9 @@ export const runBills = async (options: {
   readonly seed: number
   readonly given: Partial<Values>
   readonly threads: number
-  /** By name; all where it is absent. */
-  readonly only?: readonly string[]
 }): Promise<readonly Billed[]> => {
   const billed: Billed[] = []
-  for (const deployment of deployments.filter(({ name }) => options.only?.includes(name) ?? true)) {
+  for (const deployment of deployments) {
     const values = valuesOf({ ...givenBy(deployment), ...options.given })
     const { days } = await runSimulation({
       ...{ seed: options.seed, players: [deployment.players], isQuick: true, only: ['day'], values },
