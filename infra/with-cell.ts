@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { readSecret } from './deploy/secrets.ts'
@@ -77,17 +77,31 @@ const placeOf = ({
   return namedCell(cell, { project: given.project, region: given.region, deployment: name, controlCell: control })
 }
 
+let running: ChildProcess | undefined
+
 /** Runs the command with this terminal as its own, and answers with its exit code. */
 const runHere = (command: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<number> =>
   new Promise((resolve, reject) => {
-    // Of the terminal's own the command hears too, and says how it ends.
-    process.on('SIGINT', () => {})
-    process.on('SIGTERM', () => child.kill())
     const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, ...env } })
+    running = child
     child.once('error', reject)
     child.once('close', (code) => resolve(code ?? 1))
   })
 
+/** As shells tell of a program that a signal has ended. */
+const codes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
+
+/** The command, once it runs, says how a signal ends it. Until then this process ends, and not by the signal: what it opened is closed. */
+const endBySignals = (): void => {
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      if (!running) process.exit(codes[signal])
+      // Of the terminal's own the command hears too.
+      if (signal !== 'SIGINT') running.kill(signal)
+    })
+}
+
+endBySignals()
 try {
   process.exitCode = await main()
 } catch (error) {

@@ -60,7 +60,8 @@ export const readOutputs = async (
   return { edge, deployToken: outputs.data.deploy_token?.value ?? undefined }
 }
 
-const parseJson = (text: string, source: string): unknown => {
+/** @throws Error that shows nothing of the text, in which there may be secrets */
+export const parseJson = (text: string, source: string): unknown => {
   try {
     return JSON.parse(text)
   } catch (cause) {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { run } from '#infra/deploy/command.ts'
+import { parseJson } from '#infra/deploy/outputs.ts'
 
 /** Where a cell's database and its secrets are found. */
 export type CellOutput = {
@@ -44,13 +45,13 @@ export const readCellOutput = async (
   const text = file
     ? await readFile(file, 'utf8')
     : await run({ command: 'terraform', args: [`-chdir=${platform}`, 'output', '-json'], folder })
-  const outputs = outputsSchema.safeParse(JSON.parse(text))
+  const outputs = outputsSchema.safeParse(parseJson(text, file ?? platform))
   if (!outputs.success)
     throw new Error(
       `${file ?? platform} does not say where cells are. Was it applied?\n${z.prettifyError(outputs.error)}`,
     )
   const { cells, edge } = outputs.data
-  const found = cells.value[cell]
+  const found = Object.hasOwn(cells.value, cell) ? cells.value[cell] : undefined
   if (!found) throw new Error(`there is no cell ${cell}: there are ${Object.keys(cells.value).join(', ')}`)
   const databaseUrl = found.secrets['database-url']
   const [, project = '', name = ''] = databaseUrl.match(databaseUrlPattern) ?? []

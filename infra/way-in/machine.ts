@@ -9,7 +9,8 @@ const proxyRange = '35.235.240.0/20'
 
 /**
  * Makes the machine where there is none, and the one firewall rule that it needs. It has no address outside, no account and no rights,
- * and deletes itself after `hours`; one that is there already is used for as long as it has left.
+ * and deletes itself after `hours`; one that is there already, in whatever zone, is used for
+ * as long as it has left.
  */
 export const ensureMachine = async (
   { deployment, cell, project }: CellOutput,
@@ -19,17 +20,19 @@ export const ensureMachine = async (
   const rule = `${deployment}-way-in`
   const gcloud = (...args: readonly string[]) =>
     run({ command: 'gcloud', args: ['compute', ...args, `--project=${project}`, '--quiet'] })
-  const isThere = async (kind: 'instances' | 'firewall-rules', what: string) =>
-    (await gcloud(kind, 'list', `--filter=name=${what}`, '--format=value(name)')).trim() !== ''
+  /** A member of the first of that name; nothing where there is none. */
+  const find = async (kind: 'instances' | 'firewall-rules', what: string, member: string) =>
+    (await gcloud(kind, 'list', `--filter=name=${what}`, `--format=value(${member})`)).trim().split('\n')[0]
 
-  if (!(await isThere('firewall-rules', rule))) {
+  if (!(await find('firewall-rules', rule, 'name'))) {
     tell(`Lets Identity-Aware Proxy in to machines of the tag ${rule}`)
     await gcloud(
       ...['firewall-rules', 'create', rule, `--network=${deployment}-network`, '--direction=INGRESS'],
       ...['--allow=tcp:22', `--source-ranges=${proxyRange}`, `--target-tags=${rule}`],
     )
   }
-  if (!(await isThere('instances', name))) {
+  const found = await find('instances', name, 'zone.basename()')
+  if (!found) {
     tell(`Makes the machine ${name}, which deletes itself after ${hours} h`)
     await gcloud(
       ...['instances', 'create', name, `--zone=${zone}`, '--machine-type=e2-micro', `--tags=${rule}`],
@@ -38,5 +41,5 @@ export const ensureMachine = async (
       ...['--metadata=enable-oslogin=TRUE', `--max-run-duration=${hours}h`, '--instance-termination-action=DELETE'],
     )
   }
-  return { name, zone, project }
+  return { name, zone: found || zone, project }
 }

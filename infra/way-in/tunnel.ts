@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
+import { freePort } from '#infra/local/ports.ts'
 import type { Machine } from './machine.ts'
 
 /** A port of this machine that leads to an address in a cell's network. */
@@ -13,7 +14,7 @@ const lookMs = 250
 const saidCharactersMax = 2_000
 
 /**
- * Opens a tunnel through a machine, and tries until that takes connections.
+ * Opens a tunnel through a machine, and tries until that takes connections. It ends with this process, unless that is killed.
  * @throws Error with what gcloud said last, after three minutes
  */
 export const openTunnel = async (
@@ -39,6 +40,7 @@ export const openTunnel = async (
   const close = () => {
     if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid)
   }
+  process.once('exit', close)
   const until = Date.now() + openMaxMs
   for (let startedAt = 0; Date.now() < until; await pause(lookMs)) {
     const isRunning = child !== undefined && child.exitCode === null && child.signalCode === null
@@ -53,16 +55,6 @@ export const openTunnel = async (
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
 
 const takesConnections = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
