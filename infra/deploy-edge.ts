@@ -12,8 +12,8 @@ const usage = `Deploys the Worker as Terraform's outputs say, with secrets from 
 
   npm run deploy:edge -- --env production              uploads a version, which all requests get from then on
                          --dry-run                     shows the configuration, checks all of it, uploads nothing
-                         --current                     prints the id of the version that all requests get, and nothing else
-                         --rollback [--to VERSION]     back to that version, or to the one before
+                         --current                     prints the id of the version that all requests get, or got last, and nothing else
+                         --rollback [--to VERSION]     back to that version, or to the one before; twice, to the one before that
                          --outputs FILE                what terraform output -json printed, where there is no state here
 
 Needs terraform (initialised in terraform/platform), gcloud, and CLOUDFLARE_API_TOKEN where Terraform made none for deploys.`
@@ -37,6 +37,9 @@ const parse = () => {
     },
   })
   if (!values.env || !/^[a-z][a-z0-9-]*$/.test(values.env)) throw new Error(`--env is missing\n\n${usage}`)
+  // wrangler would take it for an option, or for none and choose by itself.
+  if (values.to !== undefined && !/^\w[\w-]*$/.test(values.to))
+    throw new Error(`--to is no version: ${values.to}\n\n${usage}`)
   if (values.to !== undefined && !values.rollback) throw new Error(`--to goes with --rollback\n\n${usage}`)
   return { ...values, env: values.env }
 }
@@ -48,18 +51,18 @@ const main = async (): Promise<void> => {
   const token = tokenOf(outputs)
   if (token) hidden.push(token)
   const wrangler = createWrangler({ edge, project, token, print })
-  if (given.current) return console.log((await wrangler.history()).at(-1) ?? '')
+  if (given.current) return console.log((await lastOf(wrangler)) ?? '')
   if (given.rollback) return rollBack(wrangler, edge, given.to)
 
   const { config, file } = await writeConfig(edge)
   print(`The Worker ${edge.name} for https://${edge.host}, as ${relative(project, file)} says`)
   if (given['dry-run']) print(JSON.stringify(config, null, 2))
   const secrets = await readSecrets(edge.secrets)
-  for (const value of Object.values(secrets)) hidden.push(value, JSON.stringify(value).slice(1, -1))
+  hidden.push(...Object.values(secrets))
   checkBindings(config, secrets)
   print(`Variables: ${Object.keys(config.vars ?? {}).join(', ')}. Secrets: ${Object.keys(secrets).join(', ')}.`)
   if (given['dry-run']) return wrangler.tryOut(file)
-  const before = (await wrangler.history()).at(-1)
+  const before = await lastOf(wrangler)
   const version = await wrangler.deploy(file, secrets)
   print(`Deployed version ${version}; before it was ${before ?? 'none'}.`)
   if (before) print(`Back: npm run deploy:edge -- --env ${given.env} --rollback --to ${before}`)
@@ -83,16 +86,22 @@ const tokenOf = ({ deployToken }: Outputs): string | undefined => {
   throw new Error('CLOUDFLARE_API_TOKEN is not set, and Terraform made no token for deploys (edge.deploy_token)')
 }
 
+/** The last version that all requests got: the one that serves, unless several share them. */
+const lastOf = async (wrangler: Wrangler): Promise<string | undefined> => {
+  const { serving, before } = await wrangler.history()
+  return serving ?? before
+}
+
 const rollBack = async (wrangler: Wrangler, edge: EdgeOutput, wanted: string | undefined): Promise<void> => {
-  const history = await wrangler.history()
-  const current = history.at(-1)
-  const target = wanted ?? history.at(-2)
+  const { serving, before } = await wrangler.history()
+  const target = wanted ?? before
   if (!target)
-    throw new Error(`${edge.name} has no version before ${current ?? 'the first'}: there is nothing to go back to`)
+    throw new Error(`${edge.name} has no version before ${serving ?? 'the first'}: there is nothing to go back to`)
   // Whoever goes back because a deployment failed does not know whether it came as far as a new version.
-  if (target === current) return console.log(`${edge.name} serves version ${current} as it is.`)
-  await wrangler.rollBack(target, `back from ${current}`)
-  console.log(`Went back from version ${current} to ${target}.`)
+  if (target === serving) return console.log(`${edge.name} serves version ${serving} as it is.`)
+  const from = serving ? `version ${serving}` : 'several versions that shared the requests'
+  await wrangler.rollBack(target, `back from ${from}`)
+  console.log(`Went back from ${from} to ${target}.`)
 }
 
 /**

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test, vi } from 'vitest'
+import { withoutSecrets } from '#infra/deploy/secrets.ts'
 import { wranglerConfigOf } from '#infra/deploy/wrangler-config.ts'
 import { startCloudflareApi } from './cloudflare-api.ts'
 import { type FakeAnswers, type FakePrograms, fakePrograms } from './fake-programs.ts'
@@ -251,6 +252,52 @@ test('a rollback goes to the version before, or to the one that is named, and do
   const first = await deploy(answersWith({ wrangler }), ['--rollback'])
   expect(first.code).toBe(1)
   expect(first.output).toContain('has no version before v1')
+})
+
+test('two rollbacks go back twice, and not forward again to what the first one left', async () => {
+  const all = [deployment('v1', '1'), deployment('v2', '2'), deployment('v3', '3'), deployment('v2', '4')]
+  const withDeployments = (given: readonly object[]) =>
+    answersWith({
+      wrangler: [{ args: 'deployments list', prints: JSON.stringify(given) }, { args: 'rollback' }],
+    })
+  const back = await deploy(withDeployments(all), ['--rollback'])
+  expect(back.output).toContain('Went back from version v2 to v1.')
+  const forward = await deploy(withDeployments([...all, deployment('v3', '5')]), ['--rollback'])
+  expect(forward.output).toContain('Went back from version v3 to v2.')
+})
+
+test('while two versions share the requests a rollback goes to the last one that had all of them', async () => {
+  const half = {
+    ...deployment('v2', '2', 50),
+    versions: ['v1', 'v2'].map((id) => ({ version_id: id, percentage: 50 })),
+  }
+  const wrangler = [
+    { args: 'deployments list', prints: JSON.stringify([deployment('v1', '1'), half]) },
+    { args: 'rollback' },
+  ]
+  expect((await deploy(answersWith({ wrangler }), ['--current'])).output).toBe('v1\n')
+  for (const args of [['--rollback'], ['--rollback', '--to', 'v1']]) {
+    const { output } = await deploy(answersWith({ wrangler }), args)
+    expect(output).toContain('Went back from several versions that shared the requests to v1.')
+    expect((await callsOf('wrangler')).at(-1)?.args.slice(0, 2)).toEqual(['rollback', 'v1'])
+  }
+})
+
+test('what looks like an option is no version to go back to', async () => {
+  for (const version of ['--help', '']) {
+    const { code, output } = await deploy(answersWith({}), ['--rollback', `--to=${version}`])
+    expect({ code, output }).toEqual({ code: 1, output: expect.stringContaining('--to is no version') })
+    expect(await callsOf('wrangler')).toEqual([])
+  }
+})
+
+test('a secret of several lines, and one that another one begins with, are taken out whole', () => {
+  const shown = withoutSecrets('{"a":"one\\ntwo-two"}\n  two-two\n}\ntoken-longer token', [
+    'token',
+    'token-longer',
+    'one\ntwo-two\n}',
+  ])
+  expect(shown).toBe('{"a":"one\\n[secret]"}\n  [secret]\n}\n[secret] [secret]')
 })
 
 test('two deployments of one account count apart', () => {

@@ -22,6 +22,15 @@ export const readSecrets = async (ids: Readonly<Record<string, string>>): Promis
   return values
 }
 
-/** Takes each of the values out of a text. */
+/** Takes each of the values out of a text: as it is, as it stands in JSON, and each line of it, since programs print by lines. */
 export const withoutSecrets = (text: string, secrets: readonly string[]): string =>
-  secrets.reduce((shown, secret) => shown.replaceAll(secret, '[secret]'), text)
+  secrets
+    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), ...linesOf(secret)])
+    // A longer one may begin with a shorter one, and its rest would be left.
+    .toSorted((a, b) => b.length - a.length)
+    .reduce((shown, part) => shown.replaceAll(part, '[secret]'), text)
+
+/** A line that is shorter, such as a bracket, is no secret by itself. */
+const lineLengthMin = 4
+
+const linesOf = (secret: string) => secret.split('\n').filter((line) => line.trim().length >= lineLengthMin)

@@ -11,10 +11,17 @@ export type Wrangler = {
   deploy(configFile: string, secrets: Readonly<Record<string, string>>): Promise<string>
   /** Bundles and uploads nothing. */
   tryOut(configFile: string): Promise<void>
-  /** The versions that got all requests, the newest last, each once in a row; none where nothing was deployed yet. */
-  history(): Promise<readonly string[]>
+  history(): Promise<History>
   /** Gives all requests to a version that was uploaded before. */
   rollBack(versionId: string, reason: string): Promise<void>
+}
+
+/** Ids of versions that get or got all requests. */
+export type History = {
+  /** Undefined where nothing was deployed yet, and while several share the requests. */
+  readonly serving: string | undefined
+  /** Of a version that was gone back from nothing is left here. */
+  readonly before: string | undefined
 }
 
 const deployedSchema = z.object({ type: z.literal('deploy'), version_id: z.string() })
@@ -88,7 +95,7 @@ export const createWrangler = (options: {
         if (absentPattern.test(error.message)) return '[]'
         throw error
       })
-      return inARow(deploymentsSchema.parse(JSON.parse(listed)))
+      return historyOf(deploymentsSchema.parse(JSON.parse(listed)))
     },
     rollBack: async (versionId, reason) => {
       const args = ['rollback', versionId, '--name', edge.name, '--yes', '--message', reason]
@@ -115,11 +122,17 @@ const versionOf = (told: string): string => {
   throw new Error('wrangler ended well and told of no version: see its output, and `wrangler deployments list`')
 }
 
-/** The same version is deployed again when a variable of the account changes; one before it is another one. */
-const inARow = (deployments: z.infer<typeof deploymentsSchema>): string[] =>
-  deployments
+const historyOf = (deployments: z.infer<typeof deploymentsSchema>): History => {
+  const ids = deployments
     .toSorted((a, b) => a.created_on.localeCompare(b.created_on))
-    .flatMap(({ versions }) =>
-      versions.filter(({ percentage }) => percentage === 100).map((version) => version.version_id),
-    )
-    .filter((id, index, all) => id !== all[index - 1])
+    .map(({ versions }) => versions.find(({ percentage }) => percentage === 100)?.version_id)
+  const stack: string[] = []
+  for (const id of ids) {
+    if (id === undefined) continue
+    // A version is uploaded once: where it comes again somebody went back to it, or a variable of the account has changed.
+    const place = stack.indexOf(id)
+    stack.splice(place < 0 ? stack.length : place, Number.POSITIVE_INFINITY, id)
+  }
+  const serving = ids.at(-1)
+  return { serving, before: stack.at(serving === undefined ? -1 : -2) }
+}
