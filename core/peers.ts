@@ -99,6 +99,8 @@ export const createPeers = (options: {
       const response = await fetch(urlOf(cell, paths.live), {
         headers: await idTokenHeaders(answerMaxMs),
         signal: AbortSignal.timeout(answerMaxMs),
+        // Wherever it led, the token would go along.
+        redirect: 'error',
       })
       if (!response.ok) throw new Error(`the core of ${cell} answered ${response.status}`)
     },

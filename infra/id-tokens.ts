@@ -60,6 +60,8 @@ const renewMs = 10 * 60_000
 const renewSpreadMs = 5 * 60_000
 /** The metadata server answers with the same token until its last minutes: it is not asked for each call until then. */
 const againMs = 60_000
+/** What is due later than this was set by a clock that has been set back since, or by a token that says it lives longer. */
+const dueMaxMs = 3_600_000
 /** As much as our clocks may differ, which is what signed requests allow, and the call's own way. */
 const leastLeftMs = 30_000
 /** How often it is looked whether somebody near has a token by now, while there is none. */
@@ -86,7 +88,7 @@ export const createIdTokens = (options: IdTokensOptions): IdTokens => {
     failures = 0
     askAt = 0
     const renewAt = Math.max(clock() + againMs, token.endsAt - renewMs - random() * renewSpreadMs)
-    dueAt = Math.min(renewAt, token.endsAt - leastLeftMs)
+    dueAt = Math.min(renewAt, token.endsAt - leastLeftMs, clock() + dueMaxMs)
     return token.token
   }
 
@@ -140,7 +142,7 @@ export const createIdTokens = (options: IdTokensOptions): IdTokens => {
       const now = clock()
       if (flight && now - flight.beganAt > flightMaxMs) flight = undefined
       const good = held && held.endsAt - now > leastLeftMs ? held.token : undefined
-      if (!flight && !isAhead(dueAt, now, good ? Number.POSITIVE_INFINITY : lookMs)) begin(keepAlive)
+      if (!flight && !isAhead(dueAt, now, good ? dueMaxMs : lookMs)) begin(keepAlive)
       if (good) return good
       return flight ? within(flight.result, waitMaxMs) : Promise.reject(failure ?? new Error('no ID token can be had'))
     },
@@ -160,10 +162,13 @@ const read = (token: string, audience: string, now: number): HeldToken => {
   return { token, endsAt }
 }
 
+/** What else there may be in a text that has claims in it, such as a line break, no header could be made of. */
+const jwtPattern = /^[\w-]+\.([\w-]+)\.[\w-]+$/
+
 /** Unverified: whoever is called does that. @throws Error for what is no JWT, with nothing of it */
 const readClaims = (token: string): unknown => {
   try {
-    return JSON.parse(new TextDecoder().decode(base64url.decode(token.split('.')[1] ?? '')))
+    return JSON.parse(new TextDecoder().decode(base64url.decode(jwtPattern.exec(token)?.[1] ?? '')))
   } catch {
     throw new Error('the ID token is none')
   }

@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { parseNamedKeys } from '#contract/edge-request.ts'
 import { cellSchema } from '#contract/ids.ts'
@@ -131,7 +134,7 @@ test('a Worker with an identity and no key, or half an identity, does not start,
 const us1 = cellSchema.parse('us1')
 
 /** What another cell's core would use to ask this one, through the front end. */
-const newPeers = (withTokens: boolean): Peers => {
+const newPeers = (withTokens: boolean, coreUrl = frontEnd.url): Peers => {
   const { audience } = google.identity
   const idTokens = createIdTokens({
     audience,
@@ -142,12 +145,14 @@ const newPeers = (withTokens: boolean): Peers => {
   })
   return createPeers({
     cell: us1,
-    others: new Map([[cell, frontEnd.url]]),
+    others: new Map([[cell, coreUrl]]),
     edgeKeys: parseNamedKeys(world.secrets.edgeKeys),
     ...(withTokens ? { idTokens } : {}),
     clock: world.clock,
   })
 }
+
+const urlOf = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
 
 const question = { ask: 'find', provider: 'device', credentialHash: 'nobody' }
 const origin = () => ({
@@ -169,6 +174,23 @@ test('a cell asks another one behind IAM as its own account, and is not let in w
   const stranger = newPeers(false)
   await expect(stranger.ping(cell)).rejects.toThrow('answered 403')
   await expect(stranger.ask(cell, directoryPath, question, origin())).rejects.toMatchObject({ code: 'unavailable' })
+})
+
+test('whatever a cell’s address leads to does not get the token', async () => {
+  const tokens: unknown[] = []
+  const elsewhere = createServer((request, response) => {
+    tokens.push(request.headers['x-serverless-authorization'])
+    response.end('{}')
+  })
+  const leading = createServer((_, response) => response.writeHead(307, { location: urlOf(elsewhere) }).end())
+  for (const server of [elsewhere, leading]) {
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    onTestFinished(() => void server.close())
+  }
+  const peers = newPeers(true, urlOf(leading))
+  await expect(peers.ping(cell)).rejects.toThrow()
+  await expect(peers.ask(cell, directoryPath, question, origin())).rejects.toMatchObject({ code: 'unavailable' })
+  expect(tokens).toEqual([])
 })
 
 test('a cell that gets no token within its time says that the other one is unavailable', async () => {

@@ -129,6 +129,12 @@ test('a hundred that ask at once share one fetch', async () => {
   expect([google.exchange.requests, google.generate.requests]).toEqual([1, 1])
 })
 
+/** Whose claims are as they should be. */
+const brokenTokenFor = ({ identity: { audience: aud } }: LocalGoogle) => {
+  const claims = Buffer.from(JSON.stringify({ aud, exp: Date.now() / 1_000 + 7_200 })).toString('base64url')
+  return JSON.stringify({ token: `broken\nhere.${claims}.signature` })
+}
+
 const outages: Readonly<Record<string, (google: LocalGoogle) => void>> = {
   'the exchange answers 500': (google) => Object.assign(google.exchange, { status: 500 }),
   'the exchange has a quota': (google) => Object.assign(google.exchange, { status: 429 }),
@@ -138,6 +144,7 @@ const outages: Readonly<Record<string, (google: LocalGoogle) => void>> = {
   'the exchange sends elsewhere': (google) => Object.assign(google.exchange, { status: 302 }),
   'tokens are refused': (google) => Object.assign(google.generate, { status: 403 }),
   'tokens are garbage': (google) => Object.assign(google.generate, { answer: '{"token":"garbage"}' }),
+  'tokens have a line break': (google) => Object.assign(google.generate, { answer: brokenTokenFor(google) }),
   'tokens are for another audience': (google) => Object.assign(google, { audience: 'https://other.example' }),
   'tokens have ended': (google) => Object.assign(google, { lifeSeconds: 20 }),
 }
@@ -223,6 +230,34 @@ test('a clock that is set back while there is no token does not put off the next
   google.exchange.status = undefined
   passes(-hourMs)
   expect(await google.verify(await ask(edge), google.identity.audience)).toBeDefined()
+})
+
+test('a clock that is set back while there is a token has it renewed at once, behind the backs of those who go on with it', async () => {
+  const google = await start()
+  const edge = newEdge(google)
+  const first = await ask(edge)
+  await edge.settle()
+  passes(-2 * hourMs)
+  expect(ask(edge)).toBe(first)
+  await edge.settle()
+  expect(google.exchange.requests).toBe(2)
+})
+
+test('a token that says that it lives for years is renewed within an hour, and not asked for again before', async () => {
+  const google = await start()
+  google.lifeSeconds = 1_000_000_000
+  const edge = newEdge(google)
+  for (const [afterMs, requests] of [
+    [0, 1],
+    [hourMs - 1_000, 1],
+    [2_000, 2],
+    [1_000, 2],
+  ] as const) {
+    passes(afterMs)
+    await ask(edge)
+    await edge.settle()
+    expect(google.exchange.requests).toBe(requests)
+  }
 })
 
 test('what is told of a failure says what Google said, and holds no token and no key', async () => {
