@@ -61,12 +61,16 @@ const create = async (privateFile: string | undefined, keySetFile: string | unde
   const { keys } = readKeySet(keySetFile)
   const { privateKey, publicKey } = await createEdgeKey()
   const secret = `${JSON.stringify(privateKey)}\n`
-  // The secret first: a public key whose private half was not kept would only be in the way.
-  if (privateFile === '-') process.stdout.write(secret)
-  else writeFileSync(privateFile, secret, { mode: 0o600, flag: 'wx' })
   const keySet: EdgeKeySet = { keys: [publicKey, ...keys] }
-  if (keySetFile === undefined) process.stdout.write(textOf(keySet))
-  else writeFileSync(keySetFile, textOf(keySet))
+  const keepPublic = () => {
+    if (keySetFile === undefined) process.stdout.write(textOf(keySet))
+    else writeFileSync(keySetFile, textOf(keySet))
+  }
+  // A file with the secret first: a public key whose private half was not kept would only be in the way. What is printed is put to
+  // use by whatever reads it, and then a public key that was not kept would shut the edge out.
+  if (privateFile !== '-') writeFileSync(privateFile, secret, { mode: 0o600, flag: 'wx' })
+  keepPublic()
+  if (privateFile === '-') process.stdout.write(secret)
   console.error(`made ${publicKey.kid}; ${keySet.keys.length} public keys`)
 }
 

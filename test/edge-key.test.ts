@@ -42,6 +42,12 @@ test('a private key that is there is not written over', async () => {
   expect(await readFile(file, 'utf8')).toBe('precious')
 })
 
+test('a private key is not printed where its public half cannot be kept', async () => {
+  const keySet = join(await newFolder(), 'absent', 'jwks.json')
+  const { code, printed, told } = await run('create', '--private', '-', '--jwks', keySet)
+  expect([code, printed, told]).toEqual([1, '', expect.stringContaining('ENOENT')])
+})
+
 test('a key is exchanged by way of a file with both public keys, out of which the old one is taken at the end', async () => {
   const keySet = join(await newFolder(), 'jwks.json')
   const made = []
