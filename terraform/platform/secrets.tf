@@ -35,13 +35,14 @@ locals {
   }
 }
 
+# Google chooses where copies lie. A list of regions cannot be changed afterwards, so none could be added; and a cell that is lost with
+# its region needs its keys elsewhere.
 module "cell_secrets" {
   source   = "../modules/secrets"
   for_each = var.regions
 
   project_id = var.project_id
   name       = "${var.name}-${each.key}"
-  regions    = [each.value.region]
   secrets = merge(
     {
       database-url = { readers = merge(local.serving[each.key], { migrate = local.core_emails["${each.key}-migrate"] }), version = each.value.database.password_version }
@@ -70,7 +71,6 @@ module "shared_secrets" {
 
   project_id = var.project_id
   name       = var.name
-  regions    = [for region in values(var.regions) : region.region]
   secrets = {
     edge-keys     = { readers = merge(values(local.serving)...), version = 1 }
     upstash-token = { readers = merge(values(local.serving)...), version = 1 }
