@@ -1,5 +1,5 @@
-import type { ConnectionOptions } from 'node:tls'
-import { Cluster, Redis } from 'ioredis'
+import { type RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
+import { RedisTlsConnector } from './redis-tls-connector.ts'
 
 /** What Perigee asks of Memorystore. Everything in it can be lost: callers say what they do without it. */
 export type RegionalRedis = {
@@ -95,9 +95,10 @@ export const createRedis = (options: RedisOptions): RegionalRedis => {
 }
 
 /** An authority is never ignored: with one, an address that says nothing of TLS is spoken to in TLS too. */
-const tlsOf = ({ url, ca }: RedisOptions): { tls?: ConnectionOptions } => {
-  if (ca !== undefined) return { tls: { ca, checkServerIdentity: () => undefined } }
-  return url.startsWith('rediss://') ? { tls: {} } : {}
+const tlsOf = ({ url, ca }: RedisOptions): Pick<ClientOptions, 'tls' | 'Connector'> => {
+  const Connector = RedisTlsConnector
+  if (ca !== undefined) return { Connector, tls: { ca, checkServerIdentity: () => undefined } }
+  return url.startsWith('rediss://') ? { Connector, tls: {} } : {}
 }
 
 const backoff = (attempt: number) => Math.min(50 * 2 ** attempt, reconnectMaxMs)

@@ -36,6 +36,11 @@ const edge = {
   },
 }
 type Edge = typeof edge
+const googleIdentity = {
+  audience: 'perigee-core',
+  provider: 'projects/1/locations/global/workloadIdentityPools/perigee-edge/providers/worker',
+  serviceAccount: 'perigee-edge@acme.iam.gserviceaccount.com',
+}
 
 const deployment = (id: string, at: string, percentage = 100) => ({
   created_on: `2027-01-0${at}T00:00:00Z`,
@@ -177,6 +182,7 @@ test('nothing is uploaded when Terraform’s outputs lack what the Worker reads,
   const refused: readonly (readonly [Partial<Record<keyof Edge, unknown>>, string])[] = [
     [{ vars: fewer }, 'the variable CONTROL_CELL is missing or not as it should be'],
     [{ vars: { ...edge.vars, CELLS: '{}', CONTROLCELL: 'eu1' } }, 'the Worker reads no CONTROLCELL'],
+    [{ vars: { ...edge.vars, GOOGLE_IDENTITY: JSON.stringify(googleIdentity) } }, 'the variable GOOGLE_KEY is missing'],
     [{ vars: { ...edge.vars, UPSTASH_TOKEN: 'open' } }, 'gives UPSTASH_TOKEN both as a variable and as a secret'],
     [
       { secrets: { ...edge.secrets, EDGE_KEYS: 'k1:abc' } },

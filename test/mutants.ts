@@ -2880,8 +2880,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'redis-of-any-authority',
     file: 'infra/redis.ts',
-    find: '{ tls: { ca, checkServerIdentity',
-    replace: '{ tls: { ca, rejectUnauthorized: false, checkServerIdentity',
+    find: 'tls: { ca, checkServerIdentity',
+    replace: 'tls: { ca, rejectUnauthorized: false, checkServerIdentity',
     test: redisTls,
     testName: 'a Redis is used in TLS',
   },
@@ -2892,6 +2892,14 @@ export const mutants: readonly Mutant[] = [
     replace: '{ ca }',
     test: redisTls,
     testName: 'a Redis is used in TLS',
+  },
+  {
+    name: 'redis-tls-errors-unheard',
+    file: 'infra/redis-tls-connector.ts',
+    find: "socket.on('error'",
+    replace: "socket.once('error'",
+    test: redisTls,
+    testName: 'a connection in TLS may tell two errors',
   },
   {
     name: 'redis-back-after-a-second',

@@ -2,13 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { parseConfig, redisOf } from '#core/config.ts'
-import { createLimiter } from '#core/limiter.ts'
 import { freePort, portAnswers } from '#infra/local/ports.ts'
 import { startChild, untilReady } from '#infra/local/process.ts'
 import { findRedis } from '#infra/local/redis.ts'
-import { createRedis, type RedisOptions, type RegionalRedis } from '#infra/redis.ts'
+import { createRedis, type RedisOptions, type RegionalRedis, type Script } from '#infra/redis.ts'
+import { RedisTlsConnector } from '#infra/redis-tls-connector.ts'
 import { type Authority, createAuthority, openssl } from './certificates.ts'
 import { eventually } from './eventually.ts'
 
@@ -58,6 +58,21 @@ const open = (options: Omit<RedisOptions, 'onError'>): { redis: RegionalRedis; e
   onTestFinished(redis.close)
   return { redis, errors }
 }
+
+/** What it answers in the end: on a busy machine a command can be late, and is given up then. */
+const untilDone = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
+  let answer: { value: Answer } | undefined
+  await eventually(async () => {
+    answer = await ask().then(
+      (value) => ({ value }),
+      () => undefined,
+    )
+    return answer !== undefined
+  }, readyMaxMs)
+  return (answer ?? expect.fail('it was answered')).value
+}
+
+const lengthOf: Script = { name: 'lengthOf', keys: 1, text: "return redis.call('STRLEN', KEYS[1])" }
 
 const answers = (redis: RegionalRedis) =>
   redis.ping().then(
@@ -122,22 +137,40 @@ check('a Redis is spoken to in TLS when there is an authority, though its addres
 })
 
 check('a cluster is used in TLS, and each of its nodes has to be signed for', async () => {
+  const connecting = vi.spyOn(RedisTlsConnector.prototype, 'connect')
+  onTestFinished(() => connecting.mockRestore())
   const url = `rediss://127.0.0.1:${await startTlsCluster()}`
   const known = open({ url, cluster: true, ca: authority.ca })
   await eventually(() => answers(known.redis), readyMaxMs)
   // By chance one in 2^40 that all of them belong to one node.
   const keys = Array.from({ length: 40 }, (_, at) => `key-${at}`)
-  for (const key of keys) await known.redis.put(key, key, 60_000)
-  expect(await Promise.all(keys.map((key) => known.redis.get(key)))).toEqual(keys)
-  const limiter = createLimiter(known.redis)
-  const limit = { burst: 1, intervalMs: 60_000 }
-  for (const key of keys) expect(await limiter.take(key, limit, 1_000_000)).toBe(0)
-  expect(limiter.snapshot()).toEqual({ shared: keys.length, own: 0 })
+  for (const key of keys) {
+    await untilDone(() => known.redis.put(key, key, 60_000))
+    expect(await untilDone(() => known.redis.get(key))).toBe(key)
+    expect(await untilDone(() => known.redis.run(lengthOf, [key], []))).toBe(key.length)
+  }
+  // Each of the two nodes, at least.
+  expect(connecting.mock.calls.length).toBeGreaterThanOrEqual(2)
 
   const stranger = open({ url, cluster: true, ca: other.ca })
   await eventually(async () => stranger.errors.length > 0, readyMaxMs)
   await expect(stranger.redis.ping()).rejects.toThrow()
 })
+
+check(
+  'a connection in TLS may tell two errors, as one does that breaks while it is written to, and ends no process',
+  async () => {
+    const connecting = vi.spyOn(RedisTlsConnector.prototype, 'connect')
+    onTestFinished(() => connecting.mockRestore())
+    const port = await startTlsRedis({ by: authority })
+    const { redis, errors } = open({ url: `rediss://127.0.0.1:${port}`, cluster: false, ca: authority.ca })
+    await eventually(() => answers(redis), readyMaxMs)
+    const socket = await (connecting.mock.results.at(-1)?.value ?? expect.fail('the client connects by it'))
+    socket.emit('error', new Error('what the server said'))
+    socket.emit('error', new Error('what became of a write'))
+    expect(errors).toMatchObject([{ message: 'what the server said' }])
+  },
+)
 
 check('an authority is taken only with an address that says TLS, and in PEM', () => {
   const env = {

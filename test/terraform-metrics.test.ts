@@ -60,3 +60,16 @@ test('the bounds that an objective of latency may have are those that the core m
   expect(measured).toBeDefined()
   expect(allowed).toBe(measured)
 })
+
+test('deployments and cells are told apart by the same labels in what the collector sends and in what alerts ask for', async () => {
+  const [collector, alerts, objectives] = await Promise.all(
+    ['core-service/collector.tf', 'observability/alerts.tf', 'observability/objectives.tf'].map((file) =>
+      readFile(new URL(`terraform/modules/${file}`, root), 'utf8'),
+    ),
+  )
+  expect(collector).toMatch(/collector_target = \{.* cluster = local\.deployment, namespace = local\.cell \}/)
+  expect(alerts).toMatch(/cluster=\\"\$\{var\.name\}\\"/)
+  expect(alerts).toMatch(/namespace=\\"\$\{cell\}\\"/)
+  expect(objectives).toMatch(/resource\.labels\.cluster=\\"\$\{var\.name\}\\"/)
+  expect(objectives).toMatch(/resource\.labels\.namespace=\\"\$\{of\.cell\}\\"/)
+})

@@ -117,7 +117,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'an identity that any repository may take',
-    file: 'bootstrap/identity.tf',
+    file: 'bootstrap/ci.tf',
     find: `attribute_condition = "\${local.of_repository} && (`,
     replace: 'attribute_condition = "(',
     caughtBy: 'bootstrap',

@@ -5,9 +5,9 @@ locals {
     OTEL_RESOURCE_ATTRIBUTES    = "cloud.region=${var.region},deployment.environment.name=${local.deployment}"
   }
 
-  # What a series is known by in Managed Service for Prometheus: location, cluster and namespace are the region, the cell and the
-  # deployment; job and instance come from the core. Its own names for these would be refused.
-  collector_target = { location = var.region, cluster = local.cell, namespace = local.deployment }
+  # What a series is known by in Managed Service for Prometheus: location, cluster and namespace are the region, the deployment and
+  # the cell; job and instance come from the core. Its own names for these would be refused.
+  collector_target = { location = var.region, cluster = local.deployment, namespace = local.cell }
 
   collector_config = jsonencode({
     extensions = { health_check = { endpoint = "0.0.0.0:13133" } }

@@ -284,9 +284,9 @@ run "a_collector_stands_beside_the_core" {
   }
   assert {
     condition = jsondecode(one([for env in google_cloud_run_v2_service.this["api"].template[0].containers[1].env : env.value if env.name == "COLLECTOR_CONFIG"])).processors.resource.attributes == [
-      { action = "upsert", key = "cluster", value = "eu1" },
+      { action = "upsert", key = "cluster", value = "perigee" },
       { action = "upsert", key = "location", value = "europe-west1" },
-      { action = "upsert", key = "namespace", value = "perigee" },
+      { action = "upsert", key = "namespace", value = "eu1" },
     ]
     error_message = "Series are told apart by region, cell and deployment."
   }
