@@ -70,7 +70,8 @@ module "shared_secrets" {
 
   project_id = var.project_id
   name       = var.name
-  regions    = [for region in values(var.regions) : region.region]
+  # Where Google likes: named regions would have to be all of the cells', and another one would make these secrets anew, and empty.
+  regions = []
   secrets = {
     edge-keys     = { readers = merge(values(local.serving)...), version = 1 }
     upstash-token = { readers = merge(values(local.serving)...), version = 1 }
