@@ -35,14 +35,14 @@ locals {
   }
 }
 
-# Google chooses where copies lie. A list of regions cannot be changed afterwards, so none could be added; and a cell that is lost with
-# its region needs its keys elsewhere.
 module "cell_secrets" {
   source   = "../modules/secrets"
   for_each = var.regions
 
   project_id = var.project_id
   name       = "${var.name}-${each.key}"
+  # Not in the cell's region alone: a cell that is lost with it needs its keys where its recovery replica is.
+  regions = []
   secrets = merge(
     {
       database-url = { readers = merge(local.serving[each.key], { migrate = local.core_emails["${each.key}-migrate"] }), version = each.value.database.password_version }
@@ -71,6 +71,8 @@ module "shared_secrets" {
 
   project_id = var.project_id
   name       = var.name
+  # Where Google likes: named regions would have to be all of the cells', and another one would make these secrets anew, and empty.
+  regions = []
   secrets = {
     edge-keys     = { readers = merge(values(local.serving)...), version = 1 }
     upstash-token = { readers = merge(values(local.serving)...), version = 1 }
