@@ -41,7 +41,8 @@ module "cell_secrets" {
 
   project_id = var.project_id
   name       = "${var.name}-${each.key}"
-  regions    = [each.value.region]
+  # Not in the cell's region alone: a cell that is lost with it needs its keys where its recovery replica is.
+  regions = []
   secrets = merge(
     {
       database-url = { readers = merge(local.serving[each.key], { migrate = local.core_emails["${each.key}-migrate"] }), version = each.value.database.password_version }
@@ -70,7 +71,8 @@ module "shared_secrets" {
 
   project_id = var.project_id
   name       = var.name
-  regions    = [for region in values(var.regions) : region.region]
+  # Where Google likes: named regions would have to be all of the cells', and another one would make these secrets anew, and empty.
+  regions = []
   secrets = {
     edge-keys     = { readers = merge(values(local.serving)...), version = 1 }
     upstash-token = { readers = merge(values(local.serving)...), version = 1 }

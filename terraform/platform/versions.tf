@@ -26,6 +26,9 @@ terraform {
 
 provider "google" {
   project = var.project_id
+  # A budget belongs to an account and not to a project: without these a person's own credentials have none to be counted by.
+  billing_project       = var.project_id
+  user_project_override = true
 }
 
 # CLOUDFLARE_API_TOKEN, UPSTASH_EMAIL and UPSTASH_API_KEY are in the environment of whoever applies.
