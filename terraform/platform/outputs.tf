@@ -39,6 +39,11 @@ output "cells" {
       secrets     = module.cell_secrets[cell].ids
     }
   }
+
+  precondition {
+    condition     = alltrue([for cell in keys(var.regions) : module.core[cell].instances_max <= module.network.instances_max[cell]])
+    error_message = "A subnet is too small for its cell's cores, whose instances would not start: ${join("; ", [for cell in keys(var.regions) : "${cell} may run ${module.core[cell].instances_max}, and ${var.regions[cell].subnet_cidr} has room for ${module.network.instances_max[cell]}"])}. Give a larger subnet_cidr, or lower the greatest numbers of instances."
+  }
 }
 
 output "image" {

@@ -14,8 +14,12 @@ variable "name" {
   default     = "perigee"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,11}$", var.name))
-    error_message = "name is 2 to 12 of a-z, 0-9 and -, beginning with a letter: names of accounts are 30 long at the most."
+    condition     = can(regex("^[a-z][a-z0-9-]{0,10}[a-z0-9]$", var.name))
+    error_message = "name is 2 to 12 of a-z, 0-9 and -, beginning with a letter and not ending with -: names of accounts are 30 long at the most."
+  }
+  validation {
+    condition     = !startswith(var.name, "goog") && !startswith("${var.name}-", "gcp-")
+    error_message = "Google keeps names to itself that begin with goog (topics) or gcp- (identity pools): choose another name."
   }
 }
 
@@ -24,8 +28,8 @@ variable "environment" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,30}$", var.environment))
-    error_message = "environment is 1 to 31 of a-z, 0-9 and -, beginning with a letter, such as production."
+    condition     = can(regex("^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$", var.environment))
+    error_message = "environment is 1 to 31 of a-z, 0-9 and -, beginning with a letter and not ending with -, such as production: the Worker's name ends with it."
   }
 }
 
@@ -106,6 +110,14 @@ variable "regions" {
     error_message = "near lists continents as Cloudflare names them: AF, AN, AS, EU, NA, OC, SA."
   }
   validation {
+    condition     = length(distinct(flatten([for cell in values(var.regions) : distinct(cell.near)]))) == length(flatten([for cell in values(var.regions) : cell.near]))
+    error_message = "A continent is near to one cell: near of two cells (or of one, twice) names the same one, and one of them would have none of its players."
+  }
+  validation {
+    condition     = alltrue([for cell in values(var.regions) : can(regex("^[a-z]+-[a-z]+[0-9]{1,2}$", cell.region))])
+    error_message = "region is a region of Google Cloud such as europe-west1, not a zone of one; `gcloud compute regions list` prints them."
+  }
+  validation {
     condition     = length(distinct([for cell in values(var.regions) : cell.region])) == length(var.regions)
     error_message = "Two cells are in one region, and would fail together: give each cell a region of its own."
   }
@@ -121,6 +133,11 @@ variable "secrets_epoch" {
   description = "Raise it by 1 to have all cores start anew and read the newest versions of their secrets; see docs/runbooks/key-rotation.md."
   type        = number
   default     = 1
+
+  validation {
+    condition     = var.secrets_epoch >= 1 && floor(var.secrets_epoch) == var.secrets_epoch
+    error_message = "secrets_epoch is a whole number from 1 on."
+  }
 }
 
 variable "edge" {
@@ -144,7 +161,11 @@ variable "edge" {
     error_message = "edge.host is a host name such as api.game.example, without https:// and without a path."
   }
   validation {
-    condition     = try(length(jsondecode(var.edge.public_keys).keys) >= 1, false) && alltrue([for key in try(jsondecode(var.edge.public_keys).keys, []) : !contains(keys(key), "d")])
+    condition     = var.edge.trace_share >= 0 && var.edge.trace_share <= 1
+    error_message = "edge.trace_share is a share, 0 to 1: the Worker takes no other."
+  }
+  validation {
+    condition     = try(length(jsondecode(var.edge.public_keys).keys) >= 1, false) && alltrue([for key in try(jsondecode(var.edge.public_keys).keys, []) : can(key.x) && !can(key.d)])
     error_message = "edge.public_keys is a JWKS document with at least one public key, as `npm run edge-key` prints it; a private one (with a member d) has no place here."
   }
 }
@@ -235,4 +256,9 @@ variable "labels" {
   description = "Labels of every resource that takes labels."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = alltrue([for label, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", label)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
+    error_message = "A label is up to 63 of a-z, 0-9, _ and -, and begins with a letter; its value is the same, and may begin with any of them."
+  }
 }

@@ -243,6 +243,16 @@ variable "api" {
   }
 
   validation {
+    condition     = try(tonumber(regex("^[0-9]+", var.api.memory)) * (endswith(var.api.memory, "Gi") ? 1024 : 1) >= lookup({ "4" = 2048, "6" = 4096, "8" = 4096 }, tostring(var.api.cpu), 512) && tonumber(regex("^[0-9]+", var.api.memory)) * (endswith(var.api.memory, "Gi") ? 1024 : 1) <= var.api.cpu * 4096, true)
+    error_message = "api.memory does not go with api.cpu: Cloud Run wants at least 512Mi, 2Gi with 4 of cpu, 4Gi with 6 and 8, and gives at most 4Gi for each of cpu."
+  }
+
+  validation {
+    condition     = alltrue([for number in [var.api.min, var.api.max, var.api.concurrency, var.api.timeout_seconds] : floor(number) == number])
+    error_message = "api.min, api.max, api.concurrency and api.timeout_seconds are whole numbers."
+  }
+
+  validation {
     condition     = var.api.concurrency >= 1 && var.api.concurrency <= 1000 && var.api.timeout_seconds >= 1 && var.api.timeout_seconds <= 3600
     error_message = "api.concurrency is 1 to 1000, and api.timeout_seconds 1 to 3600."
   }
@@ -273,6 +283,16 @@ variable "worker" {
   validation {
     condition     = contains([1, 2, 4, 6, 8], var.worker.cpu) && can(regex("^[1-9][0-9]*(Mi|Gi)$", var.worker.memory))
     error_message = "worker.cpu is 1, 2, 4, 6 or 8, and worker.memory such as 512Mi or 2Gi."
+  }
+
+  validation {
+    condition     = try(tonumber(regex("^[0-9]+", var.worker.memory)) * (endswith(var.worker.memory, "Gi") ? 1024 : 1) >= lookup({ "4" = 2048, "6" = 4096, "8" = 4096 }, tostring(var.worker.cpu), 512) && tonumber(regex("^[0-9]+", var.worker.memory)) * (endswith(var.worker.memory, "Gi") ? 1024 : 1) <= var.worker.cpu * 4096, true)
+    error_message = "worker.memory does not go with worker.cpu: Cloud Run wants at least 512Mi, 2Gi with 4 of cpu, 4Gi with 6 and 8, and gives at most 4Gi for each of cpu."
+  }
+
+  validation {
+    condition     = alltrue([for number in [var.worker.min, var.worker.max, var.worker.concurrency, var.worker.timeout_seconds] : floor(number) == number])
+    error_message = "worker.min, worker.max, worker.concurrency and worker.timeout_seconds are whole numbers."
   }
 
   validation {

@@ -1,4 +1,7 @@
 locals {
+  # Addresses of private networks (RFC 1918), and no prefix that goes beyond them.
+  private_range = "^(10\\.[0-9.]+/([89]|[12][0-9]|3[0-2])|172\\.(1[6-9]|2[0-9]|3[01])\\.[0-9.]+/(1[2-9]|2[0-9]|3[0-2])|192\\.168\\.[0-9.]+/(1[6-9]|2[0-9]|3[0-2]))$"
+
   # What may not overlap: every range by the name of the input that it comes from.
   ranges = merge(
     { for cell, region in var.regions : "regions[\"${cell}\"].subnet_cidr ${region.subnet_cidr}" => region.subnet_cidr },

@@ -33,6 +33,10 @@ variable "regions" {
     error_message = "Each subnet_cidr is a range of IPv4 that begins where its prefix says, such as 10.0.0.0/24 and not 10.0.0.5/24."
   }
   validation {
+    condition     = alltrue([for region in values(var.regions) : can(regex(local.private_range, region.subnet_cidr))])
+    error_message = "Each subnet_cidr lies in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16: Cloud SQL answers no other address, and Google makes no subnet of some."
+  }
+  validation {
     condition     = alltrue([for region in values(var.regions) : try(tonumber(split("/", region.subnet_cidr)[1]) <= 26, false)])
     error_message = "Each subnet_cidr is a /26 or larger (a smaller number): Cloud Run's Direct VPC egress takes no smaller subnet."
   }
@@ -47,7 +51,7 @@ variable "peering_cidr" {
     error_message = "peering_cidr is a range of IPv4 that begins where its prefix says, such as 10.255.0.0/16."
   }
   validation {
-    condition     = can(regex("^(10\\.|172\\.(1[6-9]|2[0-9]|3[01])\\.|192\\.168\\.)", var.peering_cidr))
+    condition     = can(regex(local.private_range, var.peering_cidr))
     error_message = "peering_cidr lies in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16: Google reserves no other range."
   }
   validation {

@@ -226,3 +226,105 @@ run "an_address_in_the_place_of_a_host" {
   }
   expect_failures = [var.edge]
 }
+
+run "a_name_that_google_keeps_to_itself" {
+  command = plan
+  variables {
+    name = "google"
+  }
+  expect_failures = [var.name]
+}
+
+run "a_name_of_which_no_identity_pool_can_be" {
+  command = plan
+  variables {
+    name = "gcp"
+  }
+  expect_failures = [var.name]
+}
+
+run "a_name_that_ends_with_a_hyphen" {
+  command = plan
+  variables {
+    name = "perigee-"
+  }
+  expect_failures = [var.name]
+}
+
+run "an_environment_that_ends_with_a_hyphen" {
+  command = plan
+  variables {
+    environment = "production-"
+  }
+  expect_failures = [var.environment]
+}
+
+run "a_zone_in_the_place_of_a_region" {
+  command = plan
+  variables {
+    regions = { eu1 = { region = "europe-west1-b", near = ["EU"], subnet_cidr = "10.0.0.0/24" } }
+  }
+  expect_failures = [var.regions]
+}
+
+run "a_continent_that_two_cells_are_near_to" {
+  command = plan
+  variables {
+    regions = {
+      eu1 = { region = "europe-west1", near = ["EU"], subnet_cidr = "10.0.0.0/24" }
+      us1 = { region = "us-central1", near = ["EU", "NA"], subnet_cidr = "10.0.1.0/24" }
+    }
+  }
+  expect_failures = [var.regions]
+}
+
+run "a_subnet_with_less_room_than_its_cores_take" {
+  command = plan
+  variables {
+    regions = { eu1 = { region = "europe-west1", near = ["EU"], subnet_cidr = "10.0.0.0/26", database = { max_connections = 2000 }, api = { max = 30 } } }
+  }
+  expect_failures = [output.cells]
+}
+
+run "half_an_epoch" {
+  command = plan
+  variables {
+    secrets_epoch = 1.5
+  }
+  expect_failures = [var.secrets_epoch]
+}
+
+run "a_label_with_capitals" {
+  command = plan
+  variables {
+    labels = { Team = "live-ops" }
+  }
+  expect_failures = [var.labels]
+}
+
+run "keys_that_are_no_keys" {
+  command = plan
+  variables {
+    edge = {
+      account_id  = "0123456789abcdef0123456789abcdef"
+      zone_id     = "fedcba9876543210fedcba9876543210"
+      host        = "api.game.example"
+      public_keys = "{\"keys\":[\"one\"]}"
+    }
+  }
+  expect_failures = [var.edge]
+}
+
+run "a_share_of_traces_above_all_of_them" {
+  command = plan
+  variables {
+    edge = {
+      account_id  = "0123456789abcdef0123456789abcdef"
+      zone_id     = "fedcba9876543210fedcba9876543210"
+      host        = "api.game.example"
+      trace_share = 1.5
+      public_keys = "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"one\",\"x\":\"x\",\"y\":\"y\"}]}"
+    }
+  }
+  expect_failures = [var.edge]
+}

@@ -622,6 +622,36 @@ run "more_of_api_at_the_least_than_at_the_most_is_refused" {
   expect_failures = [var.api]
 }
 
+run "four_of_cpu_with_a_gigabyte_are_refused" {
+  command = plan
+
+  variables {
+    api = { cpu = 4, memory = "1Gi" }
+  }
+
+  expect_failures = [var.api]
+}
+
+run "one_of_cpu_with_five_gigabytes_is_refused" {
+  command = plan
+
+  variables {
+    worker = { cpu = 1, memory = "5Gi" }
+  }
+
+  expect_failures = [var.worker]
+}
+
+run "half_an_instance_is_refused" {
+  command = plan
+
+  variables {
+    api = { max = 2.5 }
+  }
+
+  expect_failures = [var.api]
+}
+
 run "memory_without_a_unit_is_refused" {
   command = plan
   variables {

@@ -121,13 +121,45 @@ run "five_regions_whose_ranges_touch_do_not_overlap" {
   }
 }
 
-run "the_last_range_of_all_touches_nobody" {
+run "ranges_at_the_ends_of_what_is_private_touch_nobody" {
   command = plan
 
   variables {
-    regions      = { eu1 = { region = "europe-west1", subnet_cidr = "255.255.255.0/24" } }
+    regions      = { eu1 = { region = "europe-west1", subnet_cidr = "192.168.255.0/24" } }
     peering_cidr = "10.0.0.0/8"
   }
+}
+
+run "a_subnet_of_this_machine_is_no_private_range" {
+  command = plan
+
+  variables {
+    regions = { eu1 = { region = "europe-west1", subnet_cidr = "127.0.0.0/24" } }
+  }
+
+  expect_failures = [var.regions]
+}
+
+run "a_subnet_that_begins_in_a_private_range_lies_in_it" {
+  command = plan
+
+  variables {
+    regions      = { eu1 = { region = "europe-west1", subnet_cidr = "192.168.0.0/15" } }
+    peering_cidr = "10.0.0.0/16"
+  }
+
+  expect_failures = [var.regions]
+}
+
+run "what_cloud_sql_takes_lies_in_a_private_range" {
+  command = plan
+
+  variables {
+    regions      = { eu1 = { region = "europe-west1", subnet_cidr = "192.168.0.0/24" } }
+    peering_cidr = "10.0.0.0/7"
+  }
+
+  expect_failures = [var.peering_cidr]
 }
 
 run "equal_ranges_overlap" {
