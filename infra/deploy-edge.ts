@@ -7,6 +7,7 @@ import { type EdgeOutput, type Outputs, readOutputs } from './deploy/outputs.ts'
 import { readSecrets, withoutSecrets } from './deploy/secrets.ts'
 import { createWrangler, type Wrangler } from './deploy/wrangler.ts'
 import type { WranglerConfig } from './deploy/wrangler-config.ts'
+import type { GoogleKey } from './google-identity.ts'
 
 const usage = `Deploys the Worker as Terraform's outputs say, with secrets from Secret Manager.
 
@@ -40,6 +41,7 @@ const parse = () => {
   // wrangler would take it for an option, or for none and choose by itself.
   if (values.to !== undefined && !/^\w[\w-]*$/.test(values.to))
     throw new Error(`--to is no version: ${values.to}\n\n${usage}`)
+  if (values.current && values.rollback) throw new Error(`--current goes without --rollback\n\n${usage}`)
   if (values.to !== undefined && !values.rollback) throw new Error(`--to goes with --rollback\n\n${usage}`)
   return { ...values, env: values.env }
 }
@@ -59,7 +61,7 @@ const main = async (): Promise<void> => {
   if (given['dry-run']) print(JSON.stringify(config, null, 2))
   const secrets = await readSecrets(edge.secrets)
   hidden.push(...Object.values(secrets))
-  checkBindings(config, secrets)
+  await checkBindings(config, secrets)
   print(`Variables: ${Object.keys(config.vars ?? {}).join(', ')}. Secrets: ${Object.keys(secrets).join(', ')}.`)
   if (given['dry-run']) return wrangler.tryOut(file)
   const before = await lastOf(wrangler)
@@ -108,7 +110,10 @@ const rollBack = async (wrangler: Wrangler, edge: EdgeOutput, wanted: string | u
  * Parses the bindings as the Worker itself will, so that a missing one fails here and not for players; and refuses those that the
  * Worker does not read, which are another one's names with a slip in them.
  */
-const checkBindings = ({ vars = {} }: WranglerConfig, secrets: Readonly<Record<string, string>>): void => {
+const checkBindings = async (
+  { vars = {} }: WranglerConfig,
+  secrets: Readonly<Record<string, string>>,
+): Promise<void> => {
   const read = new Set<string | symbol>()
   const bindings = new Proxy(
     { ...vars, ...secrets },
@@ -120,9 +125,20 @@ const checkBindings = ({ vars = {} }: WranglerConfig, secrets: Readonly<Record<s
     },
   )
   // The platform's services, which wrangler binds and the Worker only keeps, are absent here.
-  parseEnvironment(bindings as unknown as Bindings)
+  const { cells, controlCell, google } = parseEnvironment(bindings as unknown as Bindings)
+  if (!cells.has(controlCell)) throw new Error(`CONTROL_CELL names ${controlCell}, which is not among CELLS`)
+  if (google) await checkKey(google.key)
   const unread = [...Object.keys(vars), ...Object.keys(secrets)].filter((name) => !read.has(name))
   if (unread.length > 0) throw new Error(`the Worker reads no ${unread.join(', ')}: see edge/environment.ts`)
+}
+
+/** What has the form of a key need not be a point of its curve, and the Worker would find out when it first signs. */
+const checkKey = async (key: GoogleKey): Promise<void> => {
+  try {
+    await crypto.subtle.importKey('jwk', key, { name: 'ECDSA', namedCurve: key.crv }, false, ['sign'])
+  } catch {
+    throw new Error('the secret GOOGLE_KEY is no key: `npm run edge-key` makes one')
+  }
 }
 
 try {

@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test, vi } from 'vitest'
 import { withoutSecrets } from '#infra/deploy/secrets.ts'
 import { wranglerConfigOf } from '#infra/deploy/wrangler-config.ts'
+import { createEdgeKey } from '#infra/edge-key.ts'
+import type { GoogleKey } from '#infra/google-identity.ts'
 import { startCloudflareApi } from './cloudflare-api.ts'
 import { type FakeAnswers, type FakePrograms, fakePrograms } from './fake-programs.ts'
 
@@ -182,7 +184,8 @@ test('nothing is uploaded when Terraform’s outputs lack what the Worker reads,
   const { CONTROL_CELL: _, ...fewer } = edge.vars
   const refused: readonly (readonly [Partial<Record<keyof Edge, unknown>>, string])[] = [
     [{ vars: fewer }, 'the variable CONTROL_CELL is missing or not as it should be'],
-    [{ vars: { ...edge.vars, CELLS: '{}', CONTROLCELL: 'eu1' } }, 'the Worker reads no CONTROLCELL'],
+    [{ vars: { ...edge.vars, CONTROLCELL: 'eu1' } }, 'the Worker reads no CONTROLCELL'],
+    [{ vars: { ...edge.vars, CONTROL_CELL: 'us1' } }, 'CONTROL_CELL names us1, which is not among CELLS'],
     [{ vars: { ...edge.vars, GOOGLE_IDENTITY: JSON.stringify(googleIdentity) } }, 'the variable GOOGLE_KEY is missing'],
     [{ vars: { ...edge.vars, UPSTASH_TOKEN: 'open' } }, 'gives UPSTASH_TOKEN both as a variable and as a secret'],
     [
@@ -200,6 +203,28 @@ test('nothing is uploaded when Terraform’s outputs lack what the Worker reads,
     expect((await callsOf('wrangler')).filter(({ args }) => args[0] === 'deploy')).toEqual([])
     await fakes?.remove()
   }
+})
+
+test('nothing is uploaded with a key of the edge that cannot sign, and one that can passes', async () => {
+  const { privateKey } = await createEdgeKey()
+  const answersWithKey = (key: GoogleKey) =>
+    answersWith({
+      edge: {
+        ...edge,
+        vars: { ...edge.vars, GOOGLE_IDENTITY: JSON.stringify(googleIdentity) },
+        secrets: { ...edge.secrets, GOOGLE_KEY: 'projects/acme/secrets/perigee-google-key' },
+      },
+      secrets: { 'perigee-google-key/versions/latest': JSON.stringify(key) },
+    })
+  const bad = await deploy(answersWithKey({ ...privateKey, x: privateKey.y }))
+  expect({ code: bad.code, output: bad.output }).toEqual({
+    code: 1,
+    output: expect.stringContaining('the secret GOOGLE_KEY is no key'),
+  })
+  expect(bad.output).not.toContain(privateKey.d)
+  expect(await callsOf('wrangler')).toEqual([])
+  const good = await deploy(answersWithKey(privateKey))
+  expect(good.code, good.output).toBe(0)
 })
 
 test('the line break that a file ends with is no part of a secret, and other white space around one is refused', async () => {
