@@ -70,7 +70,8 @@ module "shared_secrets" {
 
   project_id = var.project_id
   name       = var.name
-  regions    = [for region in values(var.regions) : region.region]
+  # Wherever Google keeps them: a list of the cells' regions would replace them all, and what people added, with each region that comes.
+  regions = []
   secrets = {
     edge-keys     = { readers = merge(values(local.serving)...), version = 1 }
     upstash-token = { readers = merge(values(local.serving)...), version = 1 }
