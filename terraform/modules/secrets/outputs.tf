@@ -1,8 +1,8 @@
 output "ids" {
   description = "The resource name of each secret, projects/…/secrets/…, by its name here."
   value       = { for key, secret in google_secret_manager_secret.this : key => secret.id }
-  # Whoever is handed a name may read what it stands for.
-  depends_on = [google_secret_manager_secret_iam_member.reader]
+  # Whoever is handed a name may read what it stands for, and finds something there.
+  depends_on = [google_secret_manager_secret_iam_member.reader, google_secret_manager_secret_version.this]
 }
 
 output "versions" {
