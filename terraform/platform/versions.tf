@@ -26,6 +26,9 @@ terraform {
 
 provider "google" {
   project = var.project_id
+  # A person's requests belong to no project, and Google refuses those for a budget that are not counted to one.
+  billing_project       = var.project_id
+  user_project_override = true
 }
 
 # CLOUDFLARE_API_TOKEN, UPSTASH_EMAIL and UPSTASH_API_KEY are in the environment of whoever applies.
