@@ -20,7 +20,7 @@ variable "name" {
 }
 
 variable "environment" {
-  description = "What this deployment is, such as production or staging: a label, and an attribute of its telemetry."
+  description = "What this deployment is, such as production or staging: a label, and part of the names of the Worker and of the Upstash database. Changing it makes both anew."
   type        = string
 
   validation {
