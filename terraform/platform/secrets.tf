@@ -1,5 +1,6 @@
 # Made once, written to Secret Manager without passing through the state, and never made again by Terraform: what signs or encrypts
-# with one of them outlives it. How they are rotated stands in docs/runbooks/key-rotation.md.
+# with one of them outlives it. How they are rotated stands in docs/runbooks/key-rotation.md. None has `regions`: a list of all would replace
+# what cells share with each region that comes, and the master keys of a cell are to outlive its region, as a recovery replica does.
 ephemeral "random_password" "database" {
   for_each = var.regions
 
@@ -41,7 +42,6 @@ module "cell_secrets" {
 
   project_id = var.project_id
   name       = "${var.name}-${each.key}"
-  regions    = [each.value.region]
   secrets = merge(
     {
       database-url = { readers = merge(local.serving[each.key], { migrate = local.core_emails["${each.key}-migrate"] }), version = each.value.database.password_version }
@@ -70,8 +70,6 @@ module "shared_secrets" {
 
   project_id = var.project_id
   name       = var.name
-  # Wherever Google keeps them: a list of the cells' regions would replace them all, and what people added, with each region that comes.
-  regions = []
   secrets = {
     edge-keys     = { readers = merge(values(local.serving)...), version = 1 }
     upstash-token = { readers = merge(values(local.serving)...), version = 1 }
