@@ -27,7 +27,7 @@ const plainPrograms = [
   'node',
 ]
 
-const subcommands = ['apply', 'destroy', 'init', 'output', 'plan', 'state', 'untaint']
+const subcommands = ['apply', 'destroy', 'import', 'init', 'output', 'plan', 'state', 'untaint']
 
 const scripts = z.object({ scripts: z.record(z.string(), z.string()) }).parse(JSON.parse(read('package.json'))).scripts
 
@@ -81,7 +81,7 @@ const terraformFaults = (args: readonly string[]): string[] => {
   const asked = subcommand === 'output' ? rest.filter((arg) => !arg.startsWith('-')) : []
   const addresses = [
     ...rest.flatMap((arg) => /^-target=(.+)$/.exec(arg)?.[1] ?? []),
-    ...(subcommand === 'state' ? rest.slice(1) : []),
+    ...(subcommand === 'state' || subcommand === 'import' ? rest.filter((arg) => arg.startsWith('module.')) : []),
   ]
   return [
     ...variables

@@ -92,6 +92,17 @@ test('every link of these pages leads somewhere, and to a heading that is there'
   expect(broken).toEqual([])
 })
 
+test('tests that these pages lean on are there', () => {
+  const named = pages.flatMap((page) => [
+    ...read(page).matchAll(/`(?:test\/)?([\w/-]+)\.test\.ts`|`(guarantees\/[\w-]+)`/g),
+  ])
+  const missing = named
+    .map(([, file, guarantee]) => `test/${file ?? guarantee}.test.ts`)
+    .filter((file) => !existsSync(join(project, file)))
+  expect(missing).toEqual([])
+  expect(named.length).toBeGreaterThan(1)
+})
+
 test('inputs and outputs stand in the reference as the files have them (npm run generate)', async () => {
   const text = await referenceText()
   expect(read('terraform/reference.md')).toBe(text)

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -38,6 +39,7 @@ if (args[0] === 'secrets') process.stdout.write(secrets[args[3].split('/')[3]])
 else if (kind.endsWith(' list')) process.stdout.write(existsSync(known) ? args[3].split('=').at(-1) : '')
 else if (kind.endsWith(' create')) writeFileSync(known, '')
 else if (args[1] === 'ssh' && !existsSync(at('up'))) { writeFileSync(at('up'), ''); console.error('port 22 refused'); process.exit(255) }
+else if (args[1] === 'ssh' && process.env.FAKE_SILENT) { writeFileSync(at('tunnel'), String(process.pid)); setInterval(() => {}, 1000) }
 else if (args[1] === 'ssh') {
   const [, port] = args.at(-1).split(':')
   net.createServer((socket) => {
@@ -85,6 +87,7 @@ const start = async () => {
   }
   return {
     folder,
+    env,
     run: (...args: readonly string[]) =>
       new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
         const all = ['infra/with-cell.ts', '--outputs', join(folder, 'outputs.json'), ...args]
@@ -99,6 +102,14 @@ const start = async () => {
         .map((line) => JSON.parse(line).join(' ')),
   }
 }
+
+/** What ended and was not yet fetched by its parent (Z) does not run. */
+const isRunning = (id: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    execFile('ps', ['-o', 'stat=', '-p', String(id)], (_, state) =>
+      resolve(state.trim() !== '' && !state.startsWith('Z')),
+    )
+  })
 
 const isFree = (port: number) =>
   new Promise<boolean>((resolve) => {
@@ -158,6 +169,19 @@ test('its exit code is that of the command, and nothing secret is printed or an 
   const all = failed.stdout + failed.stderr + (await stage.calls()).join('\n')
   expect(all).not.toContain(world.secrets.masterKeys)
   expect(all).not.toContain('postgres://')
+})
+
+test('who gives up while the tunnel opens leaves no gcloud behind', async () => {
+  const { folder, env } = await start()
+  const all = ['infra/with-cell.ts', '--outputs', join(folder, 'outputs.json'), 'eu1', '--', 'true']
+  const child = spawn(process.execPath, all, { cwd: project, env: { ...env, FAKE_SILENT: 'true' }, stdio: 'ignore' })
+  const ended = once(child, 'close')
+  const opening = () => readFile(join(folder, 'tunnel'), 'utf8').catch(() => '')
+  await expect.poll(opening, { timeout: 20_000 }).toMatch(/^\d+$/)
+  const gcloudId = Number(await opening())
+  child.kill('SIGINT')
+  expect(await ended).toEqual([130, null])
+  await expect.poll(() => isRunning(gcloudId)).toBe(false)
 })
 
 test('where there are no outputs yet a cell is found by its names', async () => {

@@ -70,11 +70,10 @@ export const billOf = (deployment: PricedDeployment, { loads, sizes }: Day, valu
   }
 }
 
-/** A line for each request that memory did not answer, and one of the platform for each request. */
+/** A line for each request that memory did not answer; the platform's own, one for each request, are switched off in `wrangler.toml`. */
 const workersLogsOf = ({ requests, cached }: Load, values: Values): number => {
   const lines = requests - cached.readsPerSecond * cached.shares.memory
-  const events = (lines + requests) * secondsPerMonth
-  return (Math.max(0, events - workersLogsIncluded) / million) * values.workersLogsPerMillion
+  return (Math.max(0, lines * secondsPerMonth - workersLogsIncluded) / million) * values.workersLogsPerMillion
 }
 
 const fixedUpstash = (
@@ -109,6 +108,7 @@ const networkOf = (bytes: number, values: Values): number => {
 
 const lines: readonly (readonly [name: string, of: (bill: Bill) => number])[] = [
   ['Workers', ({ workers }) => workers],
+  ['Workers Logs', ({ workersLogs }) => workersLogs],
   ['Upstash, fixed plan', ({ upstash }) => upstash],
   ['Cloud Run', ({ cloudRun }) => cloudRun],
   ['Cloud SQL, machines', ({ cloudSql }) => cloudSql],
@@ -132,6 +132,5 @@ export const billTable = (bills: readonly { readonly name: string; readonly bill
   )
 
 const beside: readonly (readonly [string, (bill: Bill) => number])[] = [
-  ['Workers Logs, of every request', ({ workersLogs }) => workersLogs],
   ['Upstash, by command instead', ({ upstashByUse }) => upstashByUse],
 ]

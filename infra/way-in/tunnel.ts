@@ -9,6 +9,8 @@ export type Tunnel = { readonly port: number; close(): void }
 const openMaxMs = 180_000
 const retryMs = 3_000
 const lookMs = 250
+/** As shells say it of whoever was interrupted. */
+const interruptedCode = 130
 /** Of what gcloud said last. */
 const saidCharactersMax = 2_000
 
@@ -39,6 +41,12 @@ export const openTunnel = async (
   const close = () => {
     if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid)
   }
+  // Its group does not hear what the terminal tells this process.
+  const giveUp = () => {
+    close()
+    process.exit(interruptedCode)
+  }
+  process.once('SIGINT', giveUp)
   const until = Date.now() + openMaxMs
   for (let startedAt = 0; Date.now() < until; await pause(lookMs)) {
     const isRunning = child !== undefined && child.exitCode === null && child.signalCode === null
@@ -46,7 +54,10 @@ export const openTunnel = async (
       child = start()
       startedAt = Date.now()
     }
-    if (isRunning && (await takesConnections(port))) return { port, close }
+    if (isRunning && (await takesConnections(port))) {
+      process.off('SIGINT', giveUp)
+      return { port, close }
+    }
   }
   close()
   throw new Error(`no tunnel through ${name} within ${openMaxMs / 1_000} s: ${said.trim()}`)

@@ -11,6 +11,7 @@ locals {
     "compute.googleapis.com",
     "containerscanning.googleapis.com",
     "iam.googleapis.com",
+    "iap.googleapis.com",
     "iamcredentials.googleapis.com",
     "logging.googleapis.com",
     "memorystore.googleapis.com",

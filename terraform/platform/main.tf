@@ -48,6 +48,7 @@ module "database" {
   point_in_time_restore = each.value.database.point_in_time_restore
   replica               = each.value.database.replica
   dr_region             = each.value.database.recovery_region
+  instance              = each.value.database.instance
   max_connections       = each.value.database.max_connections
   password              = ephemeral.random_password.database[each.key].result
   password_version      = each.value.database.password_version

@@ -1,6 +1,5 @@
 # Made once, written to Secret Manager without passing through the state, and never made again by Terraform: what signs or encrypts
-# with one of them outlives it. How they are rotated stands in docs/runbooks/key-rotation.md. None has `regions`: a list of all would replace
-# what cells share with each region that comes, and the master keys of a cell are to outlive its region, as a recovery replica does.
+# with one of them outlives it. How they are rotated stands in docs/runbooks/key-rotation.md.
 ephemeral "random_password" "database" {
   for_each = var.regions
 
@@ -42,6 +41,8 @@ module "cell_secrets" {
 
   project_id = var.project_id
   name       = "${var.name}-${each.key}"
+  # Not in the cell's region alone: a cell that is lost with it needs its keys where its recovery replica is.
+  regions = []
   secrets = merge(
     {
       database-url = { readers = merge(local.serving[each.key], { migrate = local.core_emails["${each.key}-migrate"] }), version = each.value.database.password_version }
@@ -70,6 +71,8 @@ module "shared_secrets" {
 
   project_id = var.project_id
   name       = var.name
+  # Where Google likes: named regions would have to be all of the cells', and another one would make these secrets anew, and empty.
+  regions = []
   secrets = {
     edge-keys     = { readers = merge(values(local.serving)...), version = 1 }
     upstash-token = { readers = merge(values(local.serving)...), version = 1 }

@@ -64,6 +64,7 @@ variable "regions" {
       point_in_time_restore = optional(bool, true)
       replica               = optional(bool, false)
       recovery_region       = optional(string)
+      instance              = optional(string)
       max_connections       = optional(number, 400)
       password_version      = optional(number, 1)
     }), {})

@@ -26,7 +26,7 @@ terraform {
 
 provider "google" {
   project = var.project_id
-  # A person's requests belong to no project, and Google refuses those for a budget that are not counted to one.
+  # A budget belongs to an account and not to a project: without these a person's own credentials have none to be counted by.
   billing_project       = var.project_id
   user_project_override = true
 }

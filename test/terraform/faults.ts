@@ -14,18 +14,34 @@ export type Fault = {
 
 export const faults: readonly Fault[] = [
   {
-    name: 'cells are counted over a list',
-    file: 'platform/identity.tf',
-    find: `  for_each = local.role_accounts
+    name: 'accounts are counted over a list',
+    file: 'modules/messaging/access.tf',
+    find: `  for_each = merge([
+    for topic in keys(local.topics) : {
+      for cell, email in var.publishers : "\${topic}/\${cell}" => { topic = topic, email = email }
+    }
+  ]...)
 
-  account_id   = "\${var.name}-\${each.key}"
-  display_name = "Perigee core, \${each.value.role} of \${each.value.cell}"`,
-    replace: `  count = length(local.role_accounts)
+  project = var.project_id
+  topic   = google_pubsub_topic.this[each.value.topic].name
+  role    = "roles/pubsub.publisher"
+  member  = "serviceAccount:\${each.value.email}"`,
+    replace: `  count = length(var.publishers)
 
-  account_id   = "\${var.name}-\${keys(local.role_accounts)[count.index]}"
-  display_name = "Perigee core"`,
+  project = var.project_id
+  topic   = google_pubsub_topic.this["events"].name
+  role    = "roles/pubsub.publisher"
+  member  = "serviceAccount:\${values(var.publishers)[count.index]}"`,
     caughtBy: 'platform',
-    said: /google_service_account\.core/,
+    said: /one_more_region: .*google_pubsub_topic_iam_member\.publisher/,
+  },
+  {
+    name: 'secrets that another region would make anew',
+    file: 'platform/secrets.tf',
+    find: '  regions = []\n',
+    replace: '  regions = [for region in values(var.regions) : region.region]\n',
+    caughtBy: 'platform',
+    said: /one_more_region: update module\.shared_secrets/,
   },
   {
     name: 'everybody may call a core',

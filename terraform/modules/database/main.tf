@@ -1,4 +1,6 @@
 locals {
+  instance = coalesce(var.instance, "${var.name}-postgres")
+
   # No log_min_duration_statement: it writes what players sent into the log. Query insights know slow statements without values.
   # A replica refuses to start with fewer connections than its primary has, so all get the same.
   flags = merge({
@@ -19,7 +21,7 @@ locals {
 
 resource "google_sql_database_instance" "primary" {
   project          = var.project_id
-  name             = "${var.name}-postgres"
+  name             = local.instance
   region           = var.region
   database_version = var.database_version
   # Against Terraform; the one in the settings is against everybody else.
@@ -90,7 +92,7 @@ resource "google_sql_database_instance" "replica" {
   for_each = local.replicas
 
   project              = var.project_id
-  name                 = "${var.name}-postgres-${each.key}"
+  name                 = "${local.instance}-${each.key}"
   region               = each.value
   database_version     = var.database_version
   master_instance_name = google_sql_database_instance.primary.name

@@ -13,6 +13,17 @@ variable "name" {
   }
 }
 
+variable "instance" {
+  description = "The name of the primary where it is another than <name>-postgres: of a replica that was promoted. Null for <name>-postgres."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.instance == null ? true : can(regex("^[a-z][a-z0-9-]{1,88}[a-z0-9]$", var.instance))
+    error_message = "instance is the name of an instance of Cloud SQL, such as perigee-eu1-postgres-dr: without project and region."
+  }
+}
+
 variable "region" {
   description = "The region of the cell, such as europe-west1."
   type        = string

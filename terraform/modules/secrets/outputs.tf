@@ -1,7 +1,7 @@
 output "ids" {
   description = "The resource name of each secret, projects/…/secrets/…, by its name here."
   value       = { for key, secret in google_secret_manager_secret.this : key => secret.id }
-  # Whoever is handed a name may read what it stands for, and finds something there.
+  # Whoever is handed a name may read what it stands for, and there is something to read.
   depends_on = [google_secret_manager_secret_iam_member.reader, google_secret_manager_secret_version.this]
 }
 

@@ -390,3 +390,26 @@ run "a_name_is_one_that_google_takes" {
 
   expect_failures = [var.name]
 }
+
+run "a_promoted_replica_is_the_primary_by_its_own_name" {
+  variables {
+    region    = "europe-west4"
+    instance  = "perigee-eu1-postgres-dr"
+    dr_region = "europe-west3"
+  }
+  assert {
+    condition = (
+      google_sql_database_instance.primary.name == "perigee-eu1-postgres-dr" && google_sql_database_instance.primary.region == "europe-west4" &&
+      google_sql_database_instance.replica["dr"].name == "perigee-eu1-postgres-dr-dr" && google_sql_database_instance.replica["dr"].master_instance_name == "perigee-eu1-postgres-dr"
+    )
+    error_message = "What was promoted keeps its name, and its own replica has another."
+  }
+}
+
+run "an_instance_is_named_alone" {
+  command = plan
+  variables {
+    instance = "perigee-test:europe-west4:perigee-eu1-postgres-dr"
+  }
+  expect_failures = [var.instance]
+}
