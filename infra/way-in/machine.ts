@@ -19,8 +19,8 @@ export const ensureMachine = async (
   const rule = `${deployment}-way-in`
   const gcloud = (...args: readonly string[]) =>
     run({ command: 'gcloud', args: ['compute', ...args, `--project=${project}`, '--quiet'] })
-  const isThere = async (kind: 'instances' | 'firewall-rules', what: string) =>
-    (await gcloud(kind, 'list', `--filter=name=${what}`, '--format=value(name)')).trim() !== ''
+  const isThere = async (kind: 'instances' | 'firewall-rules', what: string, ...where: readonly string[]) =>
+    (await gcloud(kind, 'list', `--filter=name=${what}`, '--format=value(name)', ...where)).trim() !== ''
 
   if (!(await isThere('firewall-rules', rule))) {
     tell(`Lets Identity-Aware Proxy in to machines of the tag ${rule}`)
@@ -29,7 +29,7 @@ export const ensureMachine = async (
       ...['--allow=tcp:22', `--source-ranges=${proxyRange}`, `--target-tags=${rule}`],
     )
   }
-  if (!(await isThere('instances', name))) {
+  if (!(await isThere('instances', name, `--zones=${zone}`))) {
     tell(`Makes the machine ${name}, which deletes itself after ${hours} h`)
     await gcloud(
       ...['instances', 'create', name, `--zone=${zone}`, '--machine-type=e2-micro', `--tags=${rule}`],

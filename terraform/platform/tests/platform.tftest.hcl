@@ -226,3 +226,13 @@ run "an_address_in_the_place_of_a_host" {
   }
   expect_failures = [var.edge]
 }
+
+run "a_subnet_that_a_release_would_use_up" {
+  command = plan
+  variables {
+    regions = {
+      eu1 = { region = "europe-west1", near = ["EU"], subnet_cidr = "10.0.0.0/26", api = { max = 20 }, database = { max_connections = 1000 } }
+    }
+  }
+  expect_failures = [output.cells]
+}
