@@ -128,7 +128,7 @@ test('a deployment is the image by digest, the cores, the Worker and a smoke run
   const step = (name: string) => steps[position(steps, name)]
   expect(step('Cores')?.env?.IMAGE).toBe(expression('needs.image.outputs.image'))
   for (const name of ['Cores, back to what served before', 'Worker, back to what served before'])
-    expect(step(name)?.if).toMatch(/^failure\(\) && steps\.before\.outputs\.(image|edge) != ''$/)
+    expect(step(name)?.if).toMatch(/^\(failure\(\) \|\| cancelled\(\)\) && steps\.before\.outputs\.(image|edge) != ''$/)
   expect(step('Cores, back to what served before')?.run).toBe(step('Cores')?.run)
   expect(step('Cores, back to what served before')?.env?.IMAGE).toBe(expression('steps.before.outputs.image'))
   expect(step('Worker, back to what served before')?.run).toContain('--rollback --to "$EDGE"')

@@ -9,8 +9,7 @@ const proxyRange = '35.235.240.0/20'
 
 /**
  * Makes the machine where there is none, and the one firewall rule that it needs. It has no address outside, no account and no rights,
- * and deletes itself after `hours`; one that is there already, in whatever zone, is used for
- * as long as it has left.
+ * and deletes itself after `hours`; one that is there already is used for as long as it has left.
  */
 export const ensureMachine = async (
   { deployment, cell, project }: CellOutput,
@@ -20,19 +19,17 @@ export const ensureMachine = async (
   const rule = `${deployment}-way-in`
   const gcloud = (...args: readonly string[]) =>
     run({ command: 'gcloud', args: ['compute', ...args, `--project=${project}`, '--quiet'] })
-  /** A member of the first of that name; nothing where there is none. */
-  const find = async (kind: 'instances' | 'firewall-rules', what: string, member: string) =>
-    (await gcloud(kind, 'list', `--filter=name=${what}`, `--format=value(${member})`)).trim().split('\n')[0]
+  const isThere = async (kind: 'instances' | 'firewall-rules', what: string, ...where: readonly string[]) =>
+    (await gcloud(kind, 'list', `--filter=name=${what}`, '--format=value(name)', ...where)).trim() !== ''
 
-  if (!(await find('firewall-rules', rule, 'name'))) {
+  if (!(await isThere('firewall-rules', rule))) {
     tell(`Lets Identity-Aware Proxy in to machines of the tag ${rule}`)
     await gcloud(
       ...['firewall-rules', 'create', rule, `--network=${deployment}-network`, '--direction=INGRESS'],
       ...['--allow=tcp:22', `--source-ranges=${proxyRange}`, `--target-tags=${rule}`],
     )
   }
-  const found = await find('instances', name, 'zone.basename()')
-  if (!found) {
+  if (!(await isThere('instances', name, `--zones=${zone}`))) {
     tell(`Makes the machine ${name}, which deletes itself after ${hours} h`)
     await gcloud(
       ...['instances', 'create', name, `--zone=${zone}`, '--machine-type=e2-micro', `--tags=${rule}`],
@@ -41,5 +38,5 @@ export const ensureMachine = async (
       ...['--metadata=enable-oslogin=TRUE', `--max-run-duration=${hours}h`, '--instance-termination-action=DELETE'],
     )
   }
-  return { name, zone: found || zone, project }
+  return { name, zone, project }
 }

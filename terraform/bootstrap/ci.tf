@@ -23,7 +23,7 @@ locals {
   deploy_roles = toset([
     "roles/bigquery.dataOwner",
     "roles/browser",
-    "roles/certificatemanager.editor",
+    "roles/certificatemanager.owner",
     "roles/cloudsql.admin",
     "roles/compute.loadBalancerAdmin",
     "roles/compute.networkAdmin",
@@ -58,8 +58,8 @@ resource "google_iam_workload_identity_pool_provider" "github" {
   display_name                       = "GitHub Actions"
 
   # Everybody's workflows have tokens of this issuer. Ours are known by number, and heard on the ref that is deployed or in a pull
-  # request, and nowhere else.
-  attribute_condition = "${local.of_repository} && (assertion.ref == \"${var.deploy_ref}\" || assertion.event_name == \"pull_request\")"
+  # request's job of the environment `plan`, whose reviewer has seen what will run, and nowhere else.
+  attribute_condition = "${local.of_repository} && (assertion.ref == \"${var.deploy_ref}\" || (assertion.event_name == \"pull_request\" && assertion.environment == \"plan\"))"
 
   attribute_mapping = {
     "google.subject"   = "assertion.sub"

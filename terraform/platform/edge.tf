@@ -23,6 +23,19 @@ module "edge_zone" {
   core_hosts   = merge([for balancer in module.load_balancer : { for host in values(balancer.hosts) : host => balancer.ip }]...)
 }
 
+# Google gives the load balancer its certificate once this is there, and renews it while it is.
+resource "cloudflare_dns_record" "certificate" {
+  for_each = module.load_balancer
+
+  zone_id = var.edge.zone_id
+  name    = trimsuffix(each.value.dns_authorization.name, ".")
+  type    = each.value.dns_authorization.type
+  content = trimsuffix(each.value.dns_authorization.data, ".")
+  ttl     = 300
+  proxied = false
+  comment = "${var.name}: the certificate of the cores' load balancer, by Terraform"
+}
+
 # The Worker proves who it is with a key of its own, whose public half stands here: no key of an account leaves Google.
 resource "google_iam_workload_identity_pool" "edge" {
   workload_identity_pool_id = "${var.name}-edge"

@@ -41,8 +41,8 @@ output "cells" {
   }
 
   precondition {
-    condition     = alltrue([for cell in keys(var.regions) : module.core[cell].instances_max <= module.network.instances_max[cell]])
-    error_message = "A subnet is too small for its cell's cores, whose instances would not start: ${join("; ", [for cell in keys(var.regions) : "${cell} may run ${module.core[cell].instances_max}, and ${var.regions[cell].subnet_cidr} has room for ${module.network.instances_max[cell]}"])}. Give a larger subnet_cidr, or lower the greatest numbers of instances."
+    condition     = alltrue([for cell, most in module.network.instances_max : most >= module.core[cell].instances_max])
+    error_message = "A release would run out of addresses half way: give ${join(", ", [for cell, most in module.network.instances_max : cell if most < module.core[cell].instances_max])} a larger subnet_cidr, two addresses for each instance of api and worker, those of a release twice, and six."
   }
 }
 
@@ -63,11 +63,6 @@ output "deploy_token" {
   description = "Cloudflare's token that deploys the Worker; null where edge.deploy_token asks for none."
   value       = module.edge_zone.deploy_token
   sensitive   = true
-}
-
-output "dns_authorization" {
-  description = "The record that proves the load balancer's domain to be yours; null without a load balancer."
-  value       = one([for balancer in module.load_balancer : balancer.dns_authorization])
 }
 
 output "objectives" {

@@ -57,6 +57,7 @@ module "core" {
       PUSH_VERIFIED_BY     = "platform"
       CORE_AUDIENCE        = local.audience
     },
+    var.telemetry ? { OTEL_RESOURCE_ATTRIBUTES = "cloud.region=${each.value.region},deployment.environment.name=${var.environment}" } : {},
     each.value.cache == null ? {} : {
       REDIS_URL     = module.cache[each.key].url
       REDIS_CLUSTER = "true"

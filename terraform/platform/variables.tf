@@ -24,7 +24,7 @@ variable "name" {
 }
 
 variable "environment" {
-  description = "What this deployment is, such as production or staging: a label, and an attribute of its telemetry."
+  description = "What this deployment is, such as production or staging: a label, and part of the names of the Worker and of the Upstash database. Changing it makes both anew."
   type        = string
 
   validation {
@@ -44,7 +44,7 @@ variable "image" {
 }
 
 variable "control_cell" {
-  description = "The cell in which operators author content and keys, and that the others follow: a key of regions."
+  description = "The cell in which operators author content and keys, and that the others follow: a key of regions. Another one takes the subscriptions of followers from it, with what waits in them: see that none does."
   type        = string
 
   validation {
@@ -141,7 +141,7 @@ variable "secrets_epoch" {
 }
 
 variable "edge" {
-  description = "Where players reach the deployment: Cloudflare's account and zone, the host, and the public keys (a JWKS document) with which the Worker proves to Google who it is; `npm run edge-key` makes them."
+  description = "Where players reach the deployment: Cloudflare's account and zone, the host, and the public keys (a JWKS document) with which the Worker proves to Google who it is; `npm run edge-key` makes them. Another host signs everybody out, and is served once the Worker is deployed too."
   type = object({
     account_id  = string
     zone_id     = string

@@ -20,12 +20,22 @@ const orders = [
   {
     why: 'a service that may not read its secrets does not start',
     of: /google_cloud_run_v2_service\.\w+$/,
-    waitsFor: /google_secret_manager_secret_iam_member\.\w+$/,
+    waitsFor: /cell_secrets\.google_secret_manager_secret_iam_member\.\w+$/,
+  },
+  {
+    why: 'a service that may not read what all cells share does not start',
+    of: /google_cloud_run_v2_service\.\w+$/,
+    waitsFor: /shared_secrets\.google_secret_manager_secret_iam_member\.\w+$/,
   },
   {
     why: 'a secret without a version cannot be read',
     of: /google_cloud_run_v2_service\.\w+$/,
-    waitsFor: /google_secret_manager_secret_version\.\w+$/,
+    waitsFor: /cell_secrets\.google_secret_manager_secret_version\.\w+$/,
+  },
+  {
+    why: 'nor can one that all cells share',
+    of: /google_cloud_run_v2_service\.\w+$/,
+    waitsFor: /shared_secrets\.google_secret_manager_secret_version\.\w+$/,
   },
   {
     why: 'events that are written to a table need the table',

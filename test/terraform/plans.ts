@@ -25,9 +25,11 @@ type Change = { readonly address: string; readonly actions: readonly string[]; r
 const allowed: Readonly<Record<string, (change: Change) => boolean>> = {
   the_same_again: () => false,
   regions_in_another_order: () => false,
-  // The job is made anew, which is how it runs; the services wait for it.
+  // The job is made anew, which is how it runs; the services wait for it. Its name is one, so the old one goes first: whatever depends on
+  // it and is to be made before it is destroyed would have it so too.
   another_image: ({ address, actions, attributes }) =>
-    /google_cloud_run_v2_job\.migrate|terraform_data\.migration/.test(address) ||
+    (/google_cloud_run_v2_job\.migrate/.test(address) && actions.join() === 'delete,create') ||
+    (/terraform_data\.migration/.test(address) && actions.join() === 'update') ||
     (/google_cloud_run_v2_service\./.test(address) && actions.join() === 'update' && attributes.join() === 'template'),
   one_more_region: ({ address, actions, attributes }) => {
     const change = `${actions.join(' and ')} ${attributes.join(' and ')}`

@@ -104,7 +104,7 @@ run "registry" {
 
 run "identity_of_ci" {
   assert {
-    condition     = google_iam_workload_identity_pool_provider.github.attribute_condition == "assertion.repository_owner_id == \"1234567\" && assertion.repository_id == \"7654321\" && (assertion.ref == \"refs/heads/main\" || assertion.event_name == \"pull_request\")"
+    condition     = google_iam_workload_identity_pool_provider.github.attribute_condition == "assertion.repository_owner_id == \"1234567\" && assertion.repository_id == \"7654321\" && (assertion.ref == \"refs/heads/main\" || (assertion.event_name == \"pull_request\" && assertion.environment == \"plan\"))"
     error_message = "Workflows of others are believed, or of any branch."
   }
 

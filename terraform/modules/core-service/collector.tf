@@ -2,7 +2,7 @@ locals {
   # The core speaks OpenTelemetry where it is told a destination, and is silent otherwise.
   telemetry = var.collector == null ? {} : {
     OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:4318"
-    OTEL_RESOURCE_ATTRIBUTES    = "cloud.region=${var.region},deployment.environment.name=${local.deployment}"
+    OTEL_RESOURCE_ATTRIBUTES    = "cloud.region=${var.region}"
   }
 
   # What a series is known by in Managed Service for Prometheus: location, cluster and namespace are the region, the deployment and

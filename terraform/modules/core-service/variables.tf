@@ -56,7 +56,7 @@ variable "contract" {
 }
 
 variable "service_accounts" {
-  description = "The addresses of the accounts that the two services run as, and the two jobs."
+  description = "The addresses of the accounts that the two services run as, and the job."
   type        = object({ api = string, worker = string, migrate = string })
 
   validation {

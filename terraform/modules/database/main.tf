@@ -82,8 +82,9 @@ resource "google_sql_database_instance" "primary" {
   }
 
   lifecycle {
-    # It has grown by itself since, and cannot shrink.
-    ignore_changes = [settings[0].disk_size]
+    # The disk has grown by itself since, and cannot shrink. A primary that was stopped for another one to be promoted stays stopped:
+    # an apply would start it beside that.
+    ignore_changes = [settings[0].disk_size, settings[0].activation_policy]
   }
 }
 

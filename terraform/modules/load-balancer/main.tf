@@ -58,10 +58,6 @@ resource "google_compute_region_network_endpoint_group" "this" {
   cloud_run {
     service = each.value.service
   }
-
-  lifecycle {
-    create_before_destroy = true
-  }
 }
 
 resource "google_compute_backend_service" "this" {

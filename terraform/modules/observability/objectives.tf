@@ -19,12 +19,12 @@ locals {
     ])
   }
 
-  # A budget of 28 days that burns so fast is gone in two days, in five, or at the end. The short window ends an alert soon after
-  # what it was about.
+  # A budget of 28 days that burns so fast is gone in two days, in five, or in nine. The short window ends an alert soon after what it
+  # was about. Cloud Monitoring alerts on no window that is longer than a day.
   burns = {
     fast   = { rate = 14.4, long = "3600s", short = "300s", severity = "page" }
     medium = { rate = 6, long = "21600s", short = "1800s", severity = "page" }
-    slow   = { rate = 1, long = "259200s", short = "21600s", severity = "ticket" }
+    slow   = { rate = 3, long = "86400s", short = "7200s", severity = "ticket" }
   }
   burn_alerts = merge([
     for key, of in local.objectives : {

@@ -47,6 +47,8 @@ resource "google_secret_manager_secret_version" "this" {
 
   lifecycle {
     create_before_destroy = true
+    # A person who rotates a secret disables the first version; an apply would switch it on again, be it one that leaked.
+    ignore_changes = [enabled]
   }
 }
 

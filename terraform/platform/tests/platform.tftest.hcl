@@ -278,14 +278,6 @@ run "a_continent_that_two_cells_are_near_to" {
   expect_failures = [var.regions]
 }
 
-run "a_subnet_with_less_room_than_its_cores_take" {
-  command = plan
-  variables {
-    regions = { eu1 = { region = "europe-west1", near = ["EU"], subnet_cidr = "10.0.0.0/26", database = { max_connections = 2000 }, api = { max = 30 } } }
-  }
-  expect_failures = [output.cells]
-}
-
 run "half_an_epoch" {
   command = plan
   variables {
@@ -327,4 +319,14 @@ run "a_share_of_traces_above_all_of_them" {
     }
   }
   expect_failures = [var.edge]
+}
+
+run "a_subnet_that_a_release_would_use_up" {
+  command = plan
+  variables {
+    regions = {
+      eu1 = { region = "europe-west1", near = ["EU"], subnet_cidr = "10.0.0.0/26", api = { max = 20 }, database = { max_connections = 1000 } }
+    }
+  }
+  expect_failures = [output.cells]
 }

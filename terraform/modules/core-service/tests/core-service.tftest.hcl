@@ -279,7 +279,7 @@ run "a_collector_stands_beside_the_core" {
     error_message = "The core sends to the collector."
   }
   assert {
-    condition     = one([for env in google_cloud_run_v2_service.this["api"].template[0].containers[0].env : env.value if env.name == "OTEL_RESOURCE_ATTRIBUTES"]) == "cloud.region=europe-west1,deployment.environment.name=perigee"
+    condition     = one([for env in google_cloud_run_v2_service.this["api"].template[0].containers[0].env : env.value if env.name == "OTEL_RESOURCE_ATTRIBUTES"]) == "cloud.region=europe-west1"
     error_message = "What is told says where it comes from."
   }
   assert {

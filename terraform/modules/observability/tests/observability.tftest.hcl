@@ -35,6 +35,20 @@ run "plans_before_anything_is_there" {
   }
 }
 
+# The first apply of a deployment: Cloud Monitoring takes no objective on a metric that nobody has written yet.
+run "no_objectives" {
+  command = plan
+
+  variables {
+    objectives = {}
+  }
+
+  assert {
+    condition     = length(google_monitoring_slo.this) == 0 && length(google_monitoring_alert_policy.burn) == 0 && length(google_monitoring_alert_policy.rule) == 5
+    error_message = "Without objectives there are some, or no alerts."
+  }
+}
+
 run "rules" {
   assert {
     condition = { for name, policy in google_monitoring_alert_policy.rule : name => policy.conditions[0].condition_prometheus_query_language[0].query } == {
@@ -116,8 +130,8 @@ run "burns" {
       for key, policy in google_monitoring_alert_policy.burn :
       policy.combiner == "AND" && length(policy.conditions) == 2 &&
       { for condition in policy.conditions : condition.condition_threshold[0].filter => condition.condition_threshold[0].threshold_value } == {
-        for window in { fast = ["3600s", "300s"], medium = ["21600s", "1800s"], slow = ["259200s", "21600s"] }[split("/", key)[3]] :
-        "select_slo_burn_rate(\"projects/perigee-test/services/service/serviceLevelObjectives/objective\", \"${window}\")" => { fast = 14.4, medium = 6, slow = 1 }[split("/", key)[3]]
+        for window in { fast = ["3600s", "300s"], medium = ["21600s", "1800s"], slow = ["86400s", "7200s"] }[split("/", key)[3]] :
+        "select_slo_burn_rate(\"projects/perigee-test/services/service/serviceLevelObjectives/objective\", \"${window}\")" => { fast = 14.4, medium = 6, slow = 3 }[split("/", key)[3]]
       }
     ])
     error_message = "A pair of windows is another, or one of the two is enough."
