@@ -31,7 +31,8 @@ let world: World
 let database: CostlyDatabase
 let core: CoreProcess
 let players: PlayerId[]
-const deviceIds = Array.from({ length: 50 }, () => randomUUID())
+/** So many that none of them comes near to what a device may sign in: one each two seconds. */
+const deviceIds = Array.from({ length: 200 }, () => randomUUID())
 
 beforeAll(async () => {
   world = await startWorld()
