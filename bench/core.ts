@@ -73,10 +73,13 @@ const sectionsOf = async (
   cleanup.add(() => counters.close())
   report('the core starts')
   const core = await stage.startCore('core', {})
-  const perigee = (scenario: ScenarioName, name: string, { address, pid } = core): Contestant => {
-    const source = sourceOf(scenario, credentials)
-    return httpContestant({ name, address, source, processes: { server: pid, behind: [postgresPid] }, counters })
-  }
+  const perigee = (
+    scenario: ScenarioName,
+    name: string,
+    { address, pid } = core,
+    source = sourceOf(scenario, credentials),
+  ): Contestant =>
+    httpContestant({ name, address, source, processes: { server: pid, behind: [postgresPid] }, counters })
 
   const besideGrants = async (): Promise<Contestant[]> => {
     const variant = perigee(
@@ -98,11 +101,18 @@ const sectionsOf = async (
     ? await stage.startCore('core-reporting', await startCollectorProcess(folder, cleanup))
     : undefined
   if (reporting)
-    return scenarios.map((scenario) => ({
-      scenario,
-      contestants: [perigee(scenario, contestants.perigee), perigee(scenario, contestants.reporting, reporting)],
-      rateOf: contestants.perigee,
-    }))
+    return scenarios.map((scenario) => {
+      // Both cores are on one database, and what one has rotated the other has to know.
+      const source = sourceOf(scenario, credentials)
+      return {
+        scenario,
+        contestants: [
+          perigee(scenario, contestants.perigee, core, source),
+          perigee(scenario, contestants.reporting, reporting, source),
+        ],
+        rateOf: contestants.perigee,
+      }
+    })
 
   const sections: Section[] = []
   for (const scenario of scenarios)
