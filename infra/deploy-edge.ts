@@ -7,7 +7,7 @@ import { type EdgeOutput, type Outputs, readOutputs } from './deploy/outputs.ts'
 import { readSecrets, withoutSecrets } from './deploy/secrets.ts'
 import { createWrangler, type Wrangler } from './deploy/wrangler.ts'
 import type { WranglerConfig } from './deploy/wrangler-config.ts'
-import type { GoogleKey } from './google-identity.ts'
+import { createGoogleIdentity, type GoogleKey } from './google-identity.ts'
 
 const usage = `Deploys the Worker as Terraform's outputs say, with secrets from Secret Manager.
 
@@ -125,11 +125,13 @@ const checkBindings = async (
     },
   )
   // The platform's services, which wrangler binds and the Worker only keeps, are absent here.
-  const { cells, controlCell, google } = parseEnvironment(bindings as unknown as Bindings)
+  const { cells, controlCell, google, issuer } = parseEnvironment(bindings as unknown as Bindings)
   if (!cells.has(controlCell)) throw new Error(`CONTROL_CELL names ${controlCell}, which is not among CELLS`)
-  if (google) await checkKey(google.key)
   const unread = [...Object.keys(vars), ...Object.keys(secrets)].filter((name) => !read.has(name))
   if (unread.length > 0) throw new Error(`the Worker reads no ${unread.join(', ')}: see edge/environment.ts`)
+  if (!google) return
+  await checkKey(google.key)
+  await proveIdentity({ ...google, issuer })
 }
 
 /** What has the form of a key need not be a point of its curve, and the Worker would find out when it first signs. */
@@ -138,6 +140,21 @@ const checkKey = async (key: GoogleKey): Promise<void> => {
     await crypto.subtle.importKey('jwk', key, { name: 'ECDSA', namedCurve: key.crv }, false, ['sign'])
   } catch {
     throw new Error('the secret GOOGLE_KEY is no key: `npm run edge-key` makes one')
+  }
+}
+
+/** Two requests, each of which Google answers within a second. */
+const proofMaxMs = 10_000
+
+/** Gets a token as the Worker will: a public key that was not applied, or a grant that is not there, would cost every call to a core. */
+const proveIdentity = async (google: Omit<Parameters<typeof createGoogleIdentity>[0], 'clock'>): Promise<void> => {
+  try {
+    await createGoogleIdentity({ ...google, clock: Date.now })(AbortSignal.timeout(proofMaxMs))
+  } catch (error) {
+    const why = error instanceof Error ? error.message : error
+    throw new Error(
+      `Google makes no token for the edge: ${why}\nWas its public key applied (edge.public_keys)? What was just applied takes some minutes.`,
+    )
   }
 }
 

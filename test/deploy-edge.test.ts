@@ -4,13 +4,14 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
 import { withoutSecrets } from '#infra/deploy/secrets.ts'
 import { wranglerConfigOf } from '#infra/deploy/wrangler-config.ts'
 import { createEdgeKey } from '#infra/edge-key.ts'
 import type { GoogleKey } from '#infra/google-identity.ts'
 import { startCloudflareApi } from './cloudflare-api.ts'
 import { type FakeAnswers, type FakePrograms, fakePrograms } from './fake-programs.ts'
+import { startGoogle } from './google.ts'
 
 // Each deployment is a process that loads all of wrangler, which takes seconds on a machine that does other things too.
 vi.setConfig({ testTimeout: 120_000 })
@@ -205,25 +206,30 @@ test('nothing is uploaded when Terraform’s outputs lack what the Worker reads,
   }
 })
 
-test('nothing is uploaded with a key of the edge that cannot sign, and one that can passes', async () => {
-  const { privateKey } = await createEdgeKey()
+test('nothing is uploaded with a key of the edge that cannot sign, or that Google does not know', async () => {
+  const google = await startGoogle({ issuer: edge.vars.ISSUER })
+  onTestFinished(() => google.stop())
   const answersWithKey = (key: GoogleKey) =>
     answersWith({
       edge: {
         ...edge,
-        vars: { ...edge.vars, GOOGLE_IDENTITY: JSON.stringify(googleIdentity) },
+        vars: { ...edge.vars, GOOGLE_IDENTITY: JSON.stringify(google.identity) },
         secrets: { ...edge.secrets, GOOGLE_KEY: 'projects/acme/secrets/perigee-google-key' },
       },
       secrets: { 'perigee-google-key/versions/latest': JSON.stringify(key) },
     })
-  const bad = await deploy(answersWithKey({ ...privateKey, x: privateKey.y }))
-  expect({ code: bad.code, output: bad.output }).toEqual({
-    code: 1,
-    output: expect.stringContaining('the secret GOOGLE_KEY is no key'),
-  })
-  expect(bad.output).not.toContain(privateKey.d)
-  expect(await callsOf('wrangler')).toEqual([])
-  const good = await deploy(answersWithKey(privateKey))
+  const { privateKey: unknown } = await createEdgeKey()
+  for (const [key, message] of [
+    [{ ...unknown, x: unknown.y }, 'the secret GOOGLE_KEY is no key'],
+    [unknown, 'Was its public key applied'],
+  ] as const) {
+    const { code, output } = await deploy(answersWithKey(key))
+    expect({ code, output }).toEqual({ code: 1, output: expect.stringContaining(message) })
+    expect(output).not.toContain(key.d)
+    expect((await callsOf('wrangler')).filter(({ args }) => args[0] === 'deploy')).toEqual([])
+    await fakes?.remove()
+  }
+  const good = await deploy(answersWithKey(google.key))
   expect(good.code, good.output).toBe(0)
 })
 
