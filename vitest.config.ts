@@ -23,8 +23,6 @@ const exclude = [...configDefaults.exclude, 'test/fixtures/**']
 export default defineConfig({
   test: {
     globalSetup: './test/setup.ts',
-    // Two cores carry Postgres, the emulator and workerd as well.
-    maxWorkers: 2,
     projects: [
       {
         extends: false,
@@ -33,6 +31,8 @@ export default defineConfig({
           name: 'together',
           include: ['test/**/*.test.ts'],
           exclude: [...exclude, ...alone],
+          // Two cores carry Postgres, the emulator and workerd as well.
+          maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },
