@@ -63,14 +63,14 @@ test('with the core gone a data centre that starts has the last good documents f
   await greet(elsewhere)
   await untilAllKept(hash)
   await core.be('refusing')
-  const urls = await startDataCentre(4)
-  const [first, ...others] = urls
-  expect(await greet(first)).toMatchObject({ status: 200, value: 'first', number: 1 })
+  const [first, next, ...others] = await startDataCentre(5)
+  // What one has learnt it leaves in the data centre after its answer: the next one may come before that.
+  for (const url of [first, next]) expect(await greet(url)).toMatchObject({ status: 200, value: 'first', number: 1 })
   const asked = world.upstash.requests()
   await expect
     .poll(async () => (await Promise.all(others.map(greet))).map(({ value }) => value))
     .toEqual(others.map(() => 'first'))
-  // Clients, pointers and body: what the first one has learnt stands in the data centre.
+  // Clients, pointers and body: what the first two have learnt stands in the data centre.
   expect(world.upstash.requests() - asked).toBeLessThanOrEqual(1)
 })
 
