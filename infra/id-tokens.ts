@@ -88,7 +88,7 @@ export const createIdTokens = (options: IdTokensOptions): IdTokens => {
     failures = 0
     askAt = 0
     const renewAt = Math.max(clock() + againMs, token.endsAt - renewMs - random() * renewSpreadMs)
-    dueAt = Math.min(renewAt, token.endsAt - leastLeftMs, clock() + dueMaxMs)
+    dueAt = Math.min(renewAt, clock() + dueMaxMs)
     return token.token
   }
 

@@ -676,14 +676,6 @@ export const mutants: readonly Mutant[] = [
     testName: 'nobody waits longer than it says',
   },
   {
-    name: 'id-token-due-at-its-end',
-    file: 'infra/id-tokens.ts',
-    find: 'dueAt = Math.min(renewAt, token.endsAt - leastLeftMs, clock() + dueMaxMs)',
-    replace: 'dueAt = Math.min(renewAt, clock() + dueMaxMs)',
-    test: googleIdentity,
-    testName: 'a token that has little left',
-  },
-  {
     name: 'id-token-asked-again-later',
     file: 'infra/id-tokens.ts',
     find: 'Math.max(clock() + againMs, token.endsAt',
