@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { removePostgresData } from './postgres.ts'
@@ -45,9 +45,10 @@ export const unlockLocalFolder = (): void => {
 
 /**
  * Makes the folder by which `emptyLocalFolder` knows that a cell ran here, also where its data has to live elsewhere, as
- * it does for root.
+ * it does for root. What lies there without this folder is of a former checkout in the same place, whose secrets are gone with it.
  */
 export const markCell = (cell: string): void => {
+  if (!existsSync(postgresFolderOf(cell))) removePostgresData(postgresFolderOf(cell))
   mkdirSync(postgresFolderOf(cell), { recursive: true, mode: 0o700 })
 }
 
