@@ -38,8 +38,9 @@ export const faults: readonly Fault[] = [
   {
     name: 'secrets that another region would make anew',
     file: 'platform/secrets.tf',
-    find: '  regions = []\n',
-    replace: '  regions = [for region in values(var.regions) : region.region]\n',
+    find: 'would make these secrets anew, and empty.\n  regions = []\n',
+    replace:
+      'would make these secrets anew, and empty.\n  regions = [for region in values(var.regions) : region.region]\n',
     caughtBy: 'platform',
     said: /one_more_region: update module\.shared_secrets/,
   },

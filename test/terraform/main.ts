@@ -81,7 +81,7 @@ const main = async (): Promise<void> => {
   ]
   for (const { name, run } of checks) {
     const startedAt = performance.now()
-    const wrong = await run()
+    const wrong = await run().catch((error: unknown) => String(error))
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
     if (wrong !== undefined) failed++
     console.log(wrong === undefined ? `ok   ${name} (${seconds} s)` : `FAIL ${name} (${seconds} s): ${wrong}`)
