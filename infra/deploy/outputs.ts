@@ -41,11 +41,8 @@ export const readOutputs = async (
   environment: string,
   { file, folder }: { readonly file: string | undefined; readonly folder: string },
 ): Promise<Outputs> => {
-  const source = file ?? `terraform -chdir=${platform} output`
-  const text = file
-    ? await readFile(file, 'utf8')
-    : await run({ command: 'terraform', args: [`-chdir=${platform}`, 'output', '-json'], folder })
-  const outputs = outputsSchema.safeParse(parseJson(text, source))
+  const { source, json } = await readPlatform({ file, folder })
+  const outputs = outputsSchema.safeParse(json)
   if (!outputs.success) {
     const faults = outputs.error.issues.map(({ path, message }) => `  ${path.join('.') || 'all of it'}: ${message}`)
     throw new Error(`${source} does not say what the Worker needs. Was it applied?\n${faults.join('\n')}`)
@@ -60,8 +57,26 @@ export const readOutputs = async (
   return { edge, deployToken: outputs.data.deploy_token?.value ?? undefined }
 }
 
+/**
+ * All outputs of `terraform/platform`, unchecked, of its own state or from a file that holds what `terraform output -json` printed;
+ * and what to call the one that it was.
+ */
+export const readPlatform = async ({
+  file,
+  folder,
+}: {
+  readonly file: string | undefined
+  readonly folder: string
+}): Promise<{ readonly source: string; readonly json: unknown }> => {
+  const source = file ?? `terraform -chdir=${platform} output`
+  const text = file
+    ? await readFile(file, 'utf8')
+    : await run({ command: 'terraform', args: [`-chdir=${platform}`, 'output', '-json'], folder })
+  return { source, json: parseJson(text, source) }
+}
+
 /** @throws Error that shows nothing of the text, in which there may be secrets */
-export const parseJson = (text: string, source: string): unknown => {
+const parseJson = (text: string, source: string): unknown => {
   try {
     return JSON.parse(text)
   } catch (cause) {

@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
-import { run } from '#infra/deploy/command.ts'
-import { parseJson } from '#infra/deploy/outputs.ts'
+import { readPlatform } from '#infra/deploy/outputs.ts'
 
 /** Where a cell's database and its secrets are found. */
 export type CellOutput = {
@@ -32,8 +30,6 @@ const outputsSchema = z.object({
   edge: z.object({ value: z.object({ vars: z.object({ CONTROL_CELL: z.string() }) }) }),
 })
 
-const platform = 'terraform/platform'
-
 /**
  * What the outputs of `terraform/platform` say of a cell, of its own state or from a file that holds what `terraform output -json` printed.
  * @throws Error that says what is missing, or which cells there are
@@ -42,14 +38,10 @@ export const readCellOutput = async (
   cell: string,
   { file, folder }: { readonly file: string | undefined; readonly folder: string },
 ): Promise<CellOutput> => {
-  const text = file
-    ? await readFile(file, 'utf8')
-    : await run({ command: 'terraform', args: [`-chdir=${platform}`, 'output', '-json'], folder })
-  const outputs = outputsSchema.safeParse(parseJson(text, file ?? platform))
+  const { source, json } = await readPlatform({ file, folder })
+  const outputs = outputsSchema.safeParse(json)
   if (!outputs.success)
-    throw new Error(
-      `${file ?? platform} does not say where cells are. Was it applied?\n${z.prettifyError(outputs.error)}`,
-    )
+    throw new Error(`${source} does not say where cells are. Was it applied?\n${z.prettifyError(outputs.error)}`)
   const { cells, edge } = outputs.data
   const found = Object.hasOwn(cells.value, cell) ? cells.value[cell] : undefined
   if (!found) throw new Error(`there is no cell ${cell}: there are ${Object.keys(cells.value).join(', ')}`)
