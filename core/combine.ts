@@ -3,6 +3,7 @@ import type { Database } from '#db/client.ts'
 import { DeadlinePassed, isLockTimeout, isOutage, isStatementTimeout, isTransient } from '#db/errors.ts'
 import type { Answered, Refused, SetForm, SetRow, SetStatement } from '#db/set-statement.ts'
 import type { Span } from '#infra/telemetry.ts'
+import { withTimeLimit } from '#infra/time-limit.ts'
 import { type Command, inFlightWaitMs, replay, type Written } from './command.ts'
 import { unwatched, type WatchSets } from './watch-sets.ts'
 
@@ -229,17 +230,10 @@ const isPassing = (error: unknown) => isLockTimeout(error) || isStatementTimeout
  * The answer of the first call with a command's key; undefined when that call failed. Waits for it no longer than anywhere
  * else. @throws Fault `idempotency_in_flight`
  */
-const firstAnswer = async (done: Promise<Written>, command: Command): Promise<Written | undefined> => {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => late.reject(new Fault('idempotency_in_flight')),
-    Math.min(inFlightWaitMs, command.deadlineAt - command.now.getTime()),
-  )
-  try {
-    return await Promise.race([done.catch(() => undefined), late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
+const firstAnswer = (done: Promise<Written>, command: Command): Promise<Written | undefined> => {
+  const limitMs = Math.min(inFlightWaitMs, command.deadlineAt - command.now.getTime())
+  const answer = done.catch(() => undefined)
+  return withTimeLimit(answer, limitMs, () => new Fault('idempotency_in_flight'))
 }
 
 const parametersOf = (set: readonly Pending[], now: number) => [

@@ -1,5 +1,6 @@
 import type { Log } from '#infra/log.ts'
 import type { Telemetry } from '#infra/telemetry.ts'
+import { withTimeLimit } from '#infra/time-limit.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { metrics } from './metrics.ts'
 
@@ -41,7 +42,8 @@ export const createDependencies = ({
   )
 
   const look = async ({ name, ping }: Dependency) => {
-    const failure = await bounded(ping).then(
+    const onLate = () => new Error(`no answer within ${answerMaxMs} ms`)
+    const failure = await withTimeLimit(ping(), answerMaxMs, onLate).then(
       () => undefined,
       (error: unknown) => ({ error }),
     )
@@ -67,14 +69,4 @@ export const createDependencies = ({
     return pollMs
   })
   return { ...loop, runOnce }
-}
-
-const bounded = async (ping: () => Promise<void>): Promise<void> => {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${answerMaxMs} ms`)), answerMaxMs)
-  try {
-    await Promise.race([ping(), late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
 }

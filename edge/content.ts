@@ -5,9 +5,9 @@ import { createEvaluator, type Evaluator } from '#contract/evaluate/evaluator.ts
 import { type Flags, prepareFlags } from '#contract/evaluate/flags.ts'
 import { Fault } from '#contract/problem.ts'
 import type { Log } from '#infra/log.ts'
+import { withTimeLimit } from '#infra/time-limit.ts'
 import type { Exchange } from './exchange.ts'
 import { createFlights } from './flights.ts'
-import { withTimeLimit } from './time-limit.ts'
 
 /** What this isolate answers from. The same object until a document is published. */
 export type Published = {

@@ -1,5 +1,5 @@
+import { withTimeLimit } from '#infra/time-limit.ts'
 import { createBreaker } from './breaker.ts'
-import { withTimeLimit } from './time-limit.ts'
 
 /** What is used of the Cache API. @see https://developers.cloudflare.com/workers/runtime-apis/cache/ */
 export type HttpCache = {

@@ -1,4 +1,4 @@
-import { withTimeLimit } from './time-limit.ts'
+import { withTimeLimit } from '#infra/time-limit.ts'
 
 /** What a load was asked for: nothing below this version, nor anything that was read before `since` (ms since 1970). */
 export type Demand = { readonly floor: number; readonly since: number }

@@ -1,4 +1,4 @@
-import { withTimeLimit } from './time-limit.ts'
+import { withTimeLimit } from '#infra/time-limit.ts'
 
 /** The room of an isolate for calls to one cell. */
 export type Room = {

@@ -1,5 +1,6 @@
 import { base64url } from 'jose'
 import * as z from 'zod'
+import { withTimeLimit } from './time-limit.ts'
 
 /**
  * What a service behind Google's IAM is called with. `Authorization` is not used for it: that belongs to whoever the call is made
@@ -174,12 +175,5 @@ const readClaims = (token: string): unknown => {
   }
 }
 
-const within = async <Result>(work: Promise<Result>, limitMs: number): Promise<Result> => {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Error(`there was no ID token within ${limitMs} ms`)), limitMs)
-  try {
-    return await Promise.race([work, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+const within = <Result>(work: Promise<Result>, limitMs: number): Promise<Result> =>
+  withTimeLimit(work, limitMs, () => new Error(`there was no ID token within ${limitMs} ms`))

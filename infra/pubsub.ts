@@ -1,6 +1,7 @@
 import { Duration, type Message, PubSub, type Subscription, type Topic } from '@google-cloud/pubsub'
 import { deliver, type OnRefused } from './deliver.ts'
 import { type BusMessage, type BusTopic, type EventBus, encodeDeadLetter } from './event-bus.ts'
+import { withTimeLimit } from './time-limit.ts'
 
 export type PubSubOptions = {
   readonly projectId: string
@@ -147,18 +148,8 @@ const publishOne = async (topic: Topic, { orderingKey, attributes, data }: BusMe
   }
 }
 
-const bounded = async <T>(work: Promise<T>): Promise<T> => {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => reject(new Error(`no answer from Pub/Sub within ${publishTimeoutMs} ms`)),
-    publishTimeoutMs,
-  )
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+const bounded = <Result>(work: Promise<Result>): Promise<Result> =>
+  withTimeLimit(work, publishTimeoutMs, () => new Error(`no answer from Pub/Sub within ${publishTimeoutMs} ms`))
 
 /** Runs `work` until it succeeded once. */
 const once = (work: () => Promise<void>) => {

@@ -1,4 +1,7 @@
-/** The result of `work`, or a rejection with what `onLate` makes when there is none within `limitMs`; the work itself goes on. */
+/**
+ * The result of `work`, or a rejection with what `onLate` makes when there is none within `limitMs`; the work itself goes on, and
+ * what comes of it later is dropped.
+ */
 export const withTimeLimit = async <Result>(
   work: Promise<Result>,
   limitMs: number,
