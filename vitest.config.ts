@@ -16,7 +16,7 @@ const alone = [
 ].map((name) => `test/guarantees/${name}.test.ts`)
 
 /** The longest of the long forms, a core under load and killed 50 times, takes about ten minutes. */
-const testTimeout = process.env.PERIGEE_LONG ? 3_600_000 : 30_000
+const testTimeout = process.env.PERIGEE_LONG ? 3_600_000 : 60_000
 const shared = { pool: 'forks', testTimeout, hookTimeout: 60_000 } as const
 const exclude = [...configDefaults.exclude, 'test/fixtures/**']
 

@@ -20,7 +20,7 @@ const looks = 20
 /** Until so many were put the bound may not have been reached. */
 const firstLook = 0.5
 /** A million entries are made, and the heap collected now and then. */
-const testMaxMs = sized({ short: 30_000, long: 300_000 })
+const testMaxMs = sized({ short: 60_000, long: 300_000 })
 const readMs = sized({ short: 5_000, long: 180_000 })
 const readersAtOnce = 32
 const lookEveryMs = 250

@@ -18,7 +18,7 @@ const groupSize = 12
 const roundsOfGroup = 30
 /** The most that others may be behind: a copy's life, the lag of what invalidates it, and a relay on a busy machine. */
 const boundMs = getProfile.delivery.freshMs + lagMaxMs + 2_000
-const testMaxMs = sized({ short: 30_000, long: 3_600_000 })
+const testMaxMs = sized({ short: 60_000, long: 3_600_000 })
 
 const random = createRandom()
 const below = (count: number) => Math.floor(random() * count)

@@ -30,7 +30,7 @@ const slackMs = 100
 /** Until every follower has joined the flight of a leader. */
 const slowCoreMs = 1_500
 const factorMax = 2
-const testMaxMs = sized({ short: 30_000, long: 240_000 })
+const testMaxMs = sized({ short: 60_000, long: 240_000 })
 
 let world: World
 let core: CoreProxy

@@ -14,7 +14,7 @@ import { createCore, createLossyStage, type Event, type LossyStage } from '#test
 
 const schedules = sized({ short: 3_000, long: 100_000 })
 const liveMs = sized({ short: 3_000, long: 120_000 })
-const testMaxMs = sized({ short: 30_000, long: 3_600_000 })
+const testMaxMs = sized({ short: 60_000, long: 3_600_000 })
 
 /** Those of a route, in which hours pass. */
 const lives = getProfile.delivery
