@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { PubSub } from '@google-cloud/pubsub'
 import { getRequestListener } from '@hono/node-server'
 import { exportJWK, exportSPKI, generateKeyPair, type JWK, SignJWT } from 'jose'
-import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { encodeMoved } from '#contract/edge-request.ts'
 import { newId } from '#contract/ids.ts'
 import { argon2id } from '#core/auth/password.ts'
@@ -24,12 +24,13 @@ import { silentTelemetry } from '#infra/telemetry.ts'
 import { createUpstash, type VersionedStore } from '#infra/upstash.ts'
 import { eventually } from './eventually.ts'
 import { cell, startWorld, type World } from './harness.ts'
+import { pubsubEmulatorHost } from './pubsub-emulator.ts'
 
 const audience = 'https://core.example/internal/events'
 const serviceAccount = 'pusher@perigee.example'
 const issuer = 'https://accounts.google.com'
 const projectId = 'perigee-test'
-const emulatorHost = inject('pubsubEmulatorHost')
+const emulatorHost = await pubsubEmulatorHost()
 
 /** A consumer's part that is there and refuses all the same, as a bug would. */
 const poison = 'player:poison'

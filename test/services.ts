@@ -6,46 +6,41 @@ import { migrateDatabase } from '#db/migrate.ts'
 import { bundleEdge, type EdgeBundle } from '#infra/local/edge-bundle.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { firstDatabase, removePostgresData, startPostgres } from '#infra/local/postgres.ts'
-import { findPubSubEmulator, startPubSubEmulator } from '#infra/local/pubsub.ts'
 import { findRedis, startRedis } from '#infra/local/redis.ts'
 
 /** What test files share. */
 export type Services = {
+  /** For the logs of what test files start themselves; removed at the end. */
+  readonly logFolder: string
   /** The server, and the migrated database that each test file clones. */
   readonly postgres: { readonly serverUrl: string; readonly template: string }
   /** Null where there is none: what needs it then runs in its no-Redis mode. */
   readonly redisUrl: string | null
-  /** Null where there is none: the relay then hands events to the consumers. */
-  readonly pubsubEmulatorHost: string | null
 }
 
 export type TestBundle = EdgeBundle & { readonly folder: string }
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 
-/** Starts Postgres, and Redis and Pub/Sub where the machine has them. */
+/** Starts Postgres, and Redis where the machine has it. */
 export const startServices = async (): Promise<Services & { stop(): Promise<void> }> => {
   const folder = await mkdtemp(join(tmpdir(), 'perigee-test-'))
   const logFile = (name: string) => join(folder, `${name}.log`)
   const dataFolder = join(folder, 'postgres')
   const redisBinary = findRedis()
-  const emulator = findPubSubEmulator()
-  const [postgres, redis, pubsub] = await Promise.all([
+  const [postgres, redis] = await Promise.all([
     freePort().then((port) => startPostgres({ dataFolder, port, durable: false, logFile: logFile('postgres') })),
     redisBinary
       ? freePort().then((port) => startRedis({ binary: redisBinary, port, folder, logFile: logFile('redis') }))
       : undefined,
-    emulator
-      ? freePort().then((port) => startPubSubEmulator({ found: emulator, port, logFile: logFile('pubsub') }))
-      : undefined,
   ])
   await migrateDatabase(postgres.url(firstDatabase))
   return {
+    logFolder: folder,
     postgres: { serverUrl: postgres.url('postgres'), template: firstDatabase },
     redisUrl: redis?.url ?? null,
-    pubsubEmulatorHost: pubsub?.host ?? null,
     stop: async () => {
-      await Promise.all([redis?.stop(), pubsub?.stop(), postgres.stop()])
+      await Promise.all([redis?.stop(), postgres.stop()])
       removePostgresData(dataFolder)
       await rm(folder, { recursive: true, force: true })
     },

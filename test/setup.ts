@@ -1,4 +1,5 @@
 import type { TestProject } from 'vitest/node'
+import { findPubSubEmulator } from '#infra/local/pubsub.ts'
 import { borrowed, bundleForTests, type Services, startServices, type TestBundle } from './services.ts'
 
 declare module 'vitest' {
@@ -14,10 +15,10 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
     lent?.services ?? startServices(),
     lent?.edgeBundle ?? bundleForTests(),
   ])
-  const { postgres, redisUrl, pubsubEmulatorHost } = services
+  const { logFolder, postgres, redisUrl } = services
+  provide('logFolder', logFolder)
   provide('postgres', postgres)
   provide('redisUrl', redisUrl)
-  provide('pubsubEmulatorHost', pubsubEmulatorHost)
   const { bytes, gzipBytes, folder } = bundle
   provide('edgeBundle', { bytes, gzipBytes, folder })
   console.log('Postgres: 18, embedded, real; commits are not flushed to disk')
@@ -27,8 +28,8 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
       : 'Redis: none on PATH; the no-Redis mode and the memory store are what is tested',
   )
   console.log(
-    pubsubEmulatorHost
-      ? "Pub/Sub: Google's emulator"
+    findPubSubEmulator()
+      ? "Pub/Sub: Google's emulator, one a test file"
       : 'Pub/Sub: no emulator with Java; the relay hands events to the consumers',
   )
   console.log('Edge: the bundle that a deployment uploads, in workerd')

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PubSub } from '@google-cloud/pubsub'
-import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { events } from '#contract/events.ts'
 import type { PlayerId } from '#contract/ids.ts'
 import { topicsOf } from '#core/config.ts'
@@ -13,6 +13,7 @@ import { type Child, startChild, untilReady } from '#infra/local/process.ts'
 import { createPubSub } from '#infra/pubsub.ts'
 import { eventually } from './eventually.ts'
 import { startWorld, type World } from './harness.ts'
+import { pubsubEmulatorHost } from './pubsub-emulator.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 /** Messages of a killed process come again when their ten seconds have passed; the emulator took 15 to 36 s. */
@@ -60,7 +61,7 @@ test('every type of event stands in the catalogue of docs/events.md, and no othe
   expect(rows).toEqual(Object.entries(events).map(([type, { aggregate }]) => [type, aggregate]))
 })
 
-const host = inject('pubsubEmulatorHost')
+const host = await pubsubEmulatorHost()
 
 describe.skipIf(host === null)('with Pub/Sub', () => {
   let world: World

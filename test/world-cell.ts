@@ -27,6 +27,7 @@ import { cloneDatabase } from './database.ts'
 import { type Clock, createStops, type Deployment } from './deployment.ts'
 import type { World } from './harness.ts'
 import { type LocalOidcIssuer, startOidcIssuer } from './oidc-issuer.ts'
+import { pubsubEmulatorHost } from './pubsub-emulator.ts'
 import { startReplicatedPostgres } from './replicated-postgres.ts'
 
 /** What no player of a world may be called. */
@@ -77,7 +78,7 @@ export const startCell = async (cell: Cell, deployment: Deployment, options: Cel
   const { clock, logLines, masterKeys, edgeKeys, prefix, upstash, edgeUrl, cores } = deployment
   const { stops, stop } = createStops()
   const redisUrl = options.redisUrl ?? inject('redisUrl')
-  const emulatorHost = options.bus === 'direct' ? null : inject('pubsubEmulatorHost')
+  const emulatorHost = options.bus === 'direct' ? null : await pubsubEmulatorHost()
 
   const own = options.replica ? await startReplicatedPostgres() : undefined
   const replica = own?.replica

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId } from '#contract/ids.ts'
 import { insertEvents } from '#db/outbox.ts'
 import { type Child, startChild, tail } from '#infra/local/process.ts'
@@ -13,6 +13,7 @@ import { newRow, rest } from '#test/fault/new-row.ts'
 import { consumerSteps, relaySteps, type Step } from '#test/fault/steps.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
 import { cell, startWorld, type World } from '#test/harness.ts'
+import { pubsubEmulatorHost } from '#test/pubsub-emulator.ts'
 
 /** Each step once, and 200 deaths in all. */
 const deaths = sized({ short: relaySteps.length + consumerSteps.length, long: 200 })
@@ -49,7 +50,7 @@ test(
   'a relay killed at any step loses no event, and a consumer of facts acts once for each',
   async () => {
     await world.sql.unsafe(effectTables)
-    const emulatorHost = inject('pubsubEmulatorHost')
+    const emulatorHost = await pubsubEmulatorHost()
     const random = createRandom()
     const bus = emulatorHost ? openEventBus({ prefix: world.prefix, emulatorHost }) : undefined
     if (bus) await subscribeEffects({ ...world, bus }, async () => {})

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import * as z from 'zod'
 import type { PlayerId } from '#contract/ids.ts'
 import { getProfile } from '#contract/players.ts'
@@ -10,6 +10,7 @@ import { busName } from '#test/fault/event-bus.ts'
 import { sized, tell } from '#test/guarantee.ts'
 import { startWorld, type World } from '#test/harness.ts'
 import { startIsolates } from '#test/isolates.ts'
+import { pubsubEmulatorHost } from '#test/pubsub-emulator.ts'
 import { quantileOf } from '#test/quantile.ts'
 import { startSessions } from '#test/sessions.ts'
 import { makePlayers } from '#test/wallet-calls.ts'
@@ -139,7 +140,7 @@ test(
     const rounded = (figures: readonly number[], share: number) => Math.round(quantileOf(figures, share))
     const p99Ms = rounded(seen, 0.99)
     tell('invalidation', {
-      bus: busName(inject('pubsubEmulatorHost')),
+      bus: busName(await pubsubEmulatorHost()),
       changes,
       'version in Upstash p50 ms': rounded(told, 0.5),
       'p99 ms': rounded(told, 0.99),

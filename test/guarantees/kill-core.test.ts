@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PlayerId } from '#contract/ids.ts'
 import { auditLedger, noTotals } from '#core/audit-ledger.ts'
 import { type CoreProcess, startCoreProcess } from '#test/core-process.ts'
 import { eventually } from '#test/eventually.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
 import { startWorld, type World } from '#test/harness.ts'
+import { pubsubEmulatorHost } from '#test/pubsub-emulator.ts'
 import { codeOf, makePlayers, moveCall, sentOf } from '#test/wallet-calls.ts'
 
 let world: World
@@ -40,10 +41,10 @@ const publishedMaxMs = 40_000
 /** Of four processes that run all the time, one: who has its place now, and whether it was killed and not yet replaced. */
 type Place = { readonly role: string; process: CoreProcess; killed: boolean }
 
-const roles = inject('pubsubEmulatorHost') ? ['api', 'api', 'worker', 'worker'] : ['all', 'all', 'all', 'all']
+const emulatorHost = await pubsubEmulatorHost()
+const roles = emulatorHost ? ['api', 'api', 'worker', 'worker'] : ['all', 'all', 'all', 'all']
 
 const start = (role: string): Promise<CoreProcess> => {
-  const emulatorHost = inject('pubsubEmulatorHost')
   const bus = emulatorHost
     ? { EVENT_BUS: 'pubsub', PUBSUB_EMULATOR_HOST: emulatorHost, PUBSUB_PROJECT: 'perigee-test' }
     : { EVENT_BUS: 'direct' }

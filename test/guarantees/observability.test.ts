@@ -9,6 +9,7 @@ import { type CoreProcess, startCoreProcess } from '#test/core-process.ts'
 import { createStops } from '#test/deployment.ts'
 import { eventually } from '#test/eventually.ts'
 import { sized, tell } from '#test/guarantee.ts'
+import { pubsubEmulatorHost } from '#test/pubsub-emulator.ts'
 import { type SeverableProxy, startSeverableProxy } from '#test/severable-proxy.ts'
 import { startWatchedWorld, type WatchedWorld } from '#test/watched-world.ts'
 
@@ -82,7 +83,7 @@ const startBehindWires = async () => {
   await new Promise<void>((resolve) => otherCell.listen(0, '127.0.0.1', resolve))
   stops.push(async () => otherCell.close())
   const otherUrl = `http://127.0.0.1:${(otherCell.address() as AddressInfo).port}`
-  const [redisUrl, emulator] = [inject('redisUrl'), inject('pubsubEmulatorHost')]
+  const [redisUrl, emulator] = [inject('redisUrl'), await pubsubEmulatorHost()]
   const settings = {
     ROLE: 'all',
     DATABASE_URL: await wire('postgres-away', world.databaseUrl),

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId } from '#contract/ids.ts'
 import { consumeState } from '#core/consumer.ts'
 import { createRelay } from '#core/relay.ts'
@@ -11,6 +11,7 @@ import { busName, openEventBus } from '#test/fault/event-bus.ts'
 import { newRow, rest } from '#test/fault/new-row.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
 import { cell, startWorld, type World } from '#test/harness.ts'
+import { pubsubEmulatorHost } from '#test/pubsub-emulator.ts'
 
 const aggregates = sized({ short: 40, long: 500 })
 const versions = sized({ short: 25, long: 60 })
@@ -35,7 +36,7 @@ test(
   'a consumer of state never goes back, whatever is redelivered or overtakes',
   async () => {
     const random = createRandom()
-    const emulatorHost = inject('pubsubEmulatorHost')
+    const emulatorHost = await pubsubEmulatorHost()
     const delivered: Delivery[] = []
     const bus = openEventBus({ prefix: world.prefix, emulatorHost })
     await subscribeStates(bus, random, delivered)

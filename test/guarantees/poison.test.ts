@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId } from '#contract/ids.ts'
 import { isFor, toMessage } from '#core/cloud-event.ts'
 import { type Consumer, consumeFacts } from '#core/consumer.ts'
@@ -14,6 +14,7 @@ import { busName, openEventBus } from '#test/fault/event-bus.ts'
 import { newRow, rest } from '#test/fault/new-row.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
 import { cell, startWorld, type World } from '#test/harness.ts'
+import { pubsubEmulatorHost } from '#test/pubsub-emulator.ts'
 
 const events = sized({ short: 2_000, long: 50_000 })
 const calmEvents = sized({ short: 400, long: 5_000 })
@@ -71,7 +72,7 @@ test(
     expect([...calm, ...all].filter((event) => stand.timesOf(event.eventId) !== 1)).toEqual([])
     expect(await waitingLetters()).toEqual([])
     tell('poison', {
-      bus: busName(inject('pubsubEmulatorHost')),
+      bus: busName(await pubsubEmulatorHost()),
       events,
       poison: buried.length,
       'dead letters': letters.length,
@@ -183,7 +184,7 @@ const startStand = async (): Promise<Stand> => {
   const onRefused = () => {
     refusals++
   }
-  const bus = openEventBus({ prefix: world.prefix, emulatorHost: inject('pubsubEmulatorHost'), onRefused })
+  const bus = openEventBus({ prefix: world.prefix, emulatorHost: await pubsubEmulatorHost(), onRefused })
   const timed: EventBus = {
     ...bus,
     publish: (messages) => {

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { topicsOf } from '#core/config.ts'
 import { deliveriesMax, type OnRefused } from '#infra/deliver.ts'
 import { createDirectBus } from '#infra/direct-bus.ts'
 import { type BusMessage, type EventBus, parseDeadLetter, type Subscriber } from '#infra/event-bus.ts'
 import { createPubSub } from '#infra/pubsub.ts'
 import { eventually } from '#test/eventually.ts'
+import { pubsubEmulatorHost } from '#test/pubsub-emulator.ts'
 
 /** An adapter of the port. */
 type Case = {
@@ -17,7 +18,7 @@ type Case = {
   readonly triesInOutage: number
 }
 
-const emulatorHost = inject('pubsubEmulatorHost')
+const emulatorHost = await pubsubEmulatorHost()
 const direct: Case = {
   name: 'direct',
   open: (_, onRefused) => createDirectBus(onRefused),
