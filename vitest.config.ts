@@ -1,23 +1,38 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { configDefaults, defineConfig } from 'vitest/config'
 
 /**
- * Guarantees whose load and time limits leave a machine of two cores no room for others: they run last, one after the other. What
- * they show they show beside others too; on a machine that is busy enough they would show the machine.
+ * Tests whose load and time limits leave a machine of two cores no room for others: they run last, one after the other. What they
+ * show they show beside others too; on a machine that is busy enough they would show the machine.
  */
 const alone = [
-  'overload',
-  'drain',
-  'deadline',
-  'postgres-failover',
-  'retry-budget',
-  'stampede',
-  'revoke',
-  'limiter',
-].map((name) => `test/guarantees/${name}.test.ts`)
+  'fuzz',
+  'hung-up',
+  'refresh',
+  'guarantees/cache-privacy',
+  'guarantees/deadline',
+  'guarantees/drain',
+  'guarantees/limiter',
+  'guarantees/overload',
+  'guarantees/postgres-failover',
+  'guarantees/read-your-writes',
+  'guarantees/retry-budget',
+  'guarantees/revoke',
+  'guarantees/stale-fill',
+  'guarantees/stampede',
+].map((name) => `test/${name}.test.ts`)
 
 /** The longest of the long forms, a core under load and killed 50 times, takes about ten minutes. */
 const testTimeout = process.env.PERIGEE_LONG ? 3_600_000 : 60_000
-const shared = { pool: 'forks', testTimeout, hookTimeout: 60_000 } as const
+const shared = {
+  pool: 'forks',
+  testTimeout,
+  hookTimeout: 60_000,
+  // Node's own loader, which runs the core too, and keeps what it has compiled for the hundreds of processes that a run starts.
+  experimental: { viteModuleRunner: false },
+  env: { NODE_COMPILE_CACHE: join(tmpdir(), 'perigee-compile-cache') },
+} as const
 const exclude = [...configDefaults.exclude, 'test/fixtures/**']
 
 export default defineConfig({
