@@ -1,6 +1,5 @@
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { configDefaults, defineConfig } from 'vitest/config'
+import { compileCache } from './test/compile-cache.ts'
 
 /**
  * Tests whose load and time limits leave a machine of two cores no room for others: they run last, one after the other. What they
@@ -29,9 +28,9 @@ const shared = {
   pool: 'forks',
   testTimeout,
   hookTimeout: 60_000,
-  // Node's own loader, which runs the core too, and keeps what it has compiled for the hundreds of processes that a run starts.
+  // Node's own loader, which runs the core too.
   experimental: { viteModuleRunner: false },
-  env: { NODE_COMPILE_CACHE: join(tmpdir(), 'perigee-compile-cache') },
+  env: compileCache,
 } as const
 const exclude = [...configDefaults.exclude, 'test/fixtures/**']
 

@@ -2,9 +2,25 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
-import { type Mutant, mutants } from './mutants.ts'
+import { compileCache } from './compile-cache.ts'
+import { benchMutants } from './mutants/bench.ts'
+import { contractMutants } from './mutants/contract.ts'
+import { coreMutants } from './mutants/core.ts'
+import { dbMutants } from './mutants/db.ts'
+import { edgeMutants } from './mutants/edge.ts'
+import { infraMutants } from './mutants/infra.ts'
+import type { Mutant } from './mutants/mutant.ts'
 import { bundleForTests, lend, type Services, startServices, type TestBundle } from './services.ts'
 import { copyWorktree } from './worktree.ts'
+
+const mutants: readonly Mutant[] = [
+  ...contractMutants,
+  ...dbMutants,
+  ...infraMutants,
+  ...coreMutants,
+  ...edgeMutants,
+  ...benchMutants,
+]
 
 /** Two cores: each run has a Postgres, a workerd and more of its own. */
 const atOnceMax = 2
@@ -36,7 +52,8 @@ const survives = async (
     const report = join(copy.folder, 'mutant-report.json')
     const pattern = `^${mutant.testName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`
     const args = ['run', mutant.test, '--testNamePattern', pattern, '--reporter=json', `--outputFile=${report}`]
-    const env = lend({ services, edgeBundle: bundled.test(mutant.file) ? undefined : edgeBundle })
+    const lent = lend({ services, edgeBundle: bundled.test(mutant.file) ? undefined : edgeBundle })
+    const env = { ...lent, ...compileCache }
     const { output } = await copy.run('vitest', args, { maxMs: runMaxMs, env })
     const text = await readFile(report, 'utf8').catch(() => undefined)
     if (text === undefined) return `the run broke: ${output.slice(-600)}`
