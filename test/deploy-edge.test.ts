@@ -89,6 +89,7 @@ afterEach(async () => {
 })
 
 const deploy = async (answers: FakeAnswers, args: readonly string[] = [], env: Record<string, string> = {}) => {
+  await fakes?.remove()
   fakes = await fakePrograms(answers)
   const { CLOUDFLARE_API_TOKEN: _, ...own } = process.env
   return new Promise<{ code: number; output: string }>((resolve) =>
@@ -202,7 +203,6 @@ test('nothing is uploaded when Terraform’s outputs lack what the Worker reads,
     expect(code, output).toBe(1)
     expect(output).toContain(message)
     expect((await callsOf('wrangler')).filter(({ args }) => args[0] === 'deploy')).toEqual([])
-    await fakes?.remove()
   }
 })
 
@@ -227,7 +227,6 @@ test('nothing is uploaded with a key of the edge that cannot sign, or that Googl
     expect({ code, output }).toEqual({ code: 1, output: expect.stringContaining(message) })
     expect(output).not.toContain(key.d)
     expect((await callsOf('wrangler')).filter(({ args }) => args[0] === 'deploy')).toEqual([])
-    await fakes?.remove()
   }
   const good = await deploy(answersWithKey(google.key))
   expect(good.code, good.output).toBe(0)
@@ -239,7 +238,6 @@ test('the line break that a file ends with is no part of a secret, and other whi
   expect(cut.code, cut.output).toBe(0)
   const secrets = (await callsOf('wrangler')).find(({ args }) => args[0] === 'deploy')?.secrets ?? ''
   expect(JSON.parse(secrets).UPSTASH_TOKEN).toBe('the-upstash-token')
-  await fakes?.remove()
 
   const { code, output } = await deploy(withToken('the-upstash-token \n'))
   expect(code).toBe(1)
