@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
@@ -11,7 +11,7 @@ import { edgeMutants } from './mutants/edge.ts'
 import { infraMutants } from './mutants/infra.ts'
 import type { Mutant } from './mutants/mutant.ts'
 import { bundleForTests, lend, type Services, startServices, type TestBundle } from './services.ts'
-import { copyWorktree } from './worktree.ts'
+import { copyWorktree, type Worktree } from './worktree.ts'
 
 const mutants: readonly Mutant[] = [
   ...contractMutants,
@@ -41,15 +41,14 @@ const reportSchema = z.object({
 /** What the Worker's bundle is made from. */
 const bundled = /^(contract|edge|infra)\//
 
+type Stage = { readonly copy: Worktree; readonly services: Services; readonly edgeBundle: TestBundle }
+
 /** Undefined when the test has failed for the mutant; else what is wrong. */
-const survives = async (
-  mutant: Mutant,
-  { services, edgeBundle }: { services: Services; edgeBundle: TestBundle },
-): Promise<string | undefined> => {
-  const copy = await copyWorktree()
+const survives = async (mutant: Mutant, { copy, services, edgeBundle }: Stage): Promise<string | undefined> => {
   try {
     await copy.replace(mutant.file, mutant.find, mutant.replace)
     const report = join(copy.folder, 'mutant-report.json')
+    await rm(report, { force: true })
     const pattern = `^${mutant.testName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`
     const args = ['run', mutant.test, '--testNamePattern', pattern, '--reporter=json', `--outputFile=${report}`]
     const lent = lend({ services, edgeBundle: bundled.test(mutant.file) ? undefined : edgeBundle })
@@ -69,7 +68,7 @@ const survives = async (
     console.log(`     ${mutant.name}: ${message.split('\n')[0]?.slice(0, 140)}`)
     return undefined
   } finally {
-    await copy.remove()
+    await copy.restore(mutant.file)
   }
 }
 
@@ -84,9 +83,10 @@ const main = async (names: readonly string[]): Promise<void> => {
   let passed = 0
   let failed = 0
   const work = async () => {
+    const copy = await copyWorktree()
     for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
       const startedAt = performance.now()
-      const wrong = await survives(mutant, { services, edgeBundle }).catch((error: unknown) => String(error))
+      const wrong = await survives(mutant, { copy, services, edgeBundle }).catch((error: unknown) => String(error))
       const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
       if (wrong === undefined) passed++
       else failed++
@@ -94,6 +94,7 @@ const main = async (names: readonly string[]): Promise<void> => {
         wrong === undefined ? `ok   ${mutant.name} (${seconds} s)` : `FAIL ${mutant.name} (${seconds} s): ${wrong}`,
       )
     }
+    await copy.remove()
   }
   await Promise.all(Array.from({ length: atOnceMax }, work))
   await Promise.all([services.stop(), edgeBundle.remove()])

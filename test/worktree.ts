@@ -13,6 +13,8 @@ export type Worktree = {
   readonly folder: string
   /** Replaces a text that must stand in the file exactly once. */
   replace(file: string, find: string, replacement: string): Promise<void>
+  /** Makes a file again what it is in the work tree. */
+  restore(file: string): Promise<void>
   /** Runs a program of `node_modules/.bin`; resolves with code and output, whatever the code. */
   run(program: string, args: readonly string[], limits: RunLimits | number): Promise<{ code: number; output: string }>
   remove(): Promise<void>
@@ -40,6 +42,7 @@ export const copyWorktree = async (): Promise<Worktree> => {
       if (parts.length !== 2) throw new Error(`${file} holds ${parts.length - 1} times, not once: ${find}`)
       await writeFile(path, parts.join(replacement))
     },
+    restore: (file) => copyFile(join(project, file), join(folder, file)),
     run: async (program, args, given) => {
       const { maxMs, env: variables } = typeof given === 'number' ? { maxMs: given, env: {} } : given
       const env = {
