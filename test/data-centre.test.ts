@@ -1,8 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type DataCentre, startDataCentre } from '#infra/local/data-centre.ts'
+import { edgeBundle } from './edge-bundle.ts'
 import { cell, startWorld, type World } from './harness.ts'
 
 const stops: (() => Promise<unknown>)[] = []
@@ -30,7 +31,7 @@ const start = async (
     UPSTASH_TOKEN: 'test-token',
     EDGE_KEYS: world.secrets.edgeKeys,
   }
-  const bundleFolder = inject('edgeBundle').folder
+  const bundleFolder = await edgeBundle()
   const dataCentre = await startDataCentre({ bundleFolder, isolates: 2, vars, ...options }, (line) => lines.push(line))
   stops.push(() => dataCentre.stop())
   return dataCentre

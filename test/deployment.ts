@@ -5,6 +5,7 @@ import { startEdge } from '#infra/local/edge.ts'
 import { startUpstash, type Upstash } from '#infra/local/upstash.ts'
 import { createMemoryStore } from '#infra/local/upstash-memory-store.ts'
 import { createRedisStore } from '#infra/local/upstash-redis-store.ts'
+import { edgeBundle } from './edge-bundle.ts'
 
 /** Time as the core sees it: the machine's, moved by hand. */
 export type Clock = { (): number; advance(ms: number): void }
@@ -71,7 +72,7 @@ export const startDeployment = async (
 const everywhere = ['EU', 'AF', 'AS', 'NA', 'SA', 'OC', 'AN']
 
 /** An edge of a deployment, on a port of its own, near one of its cells. */
-export const startEdgeOf = (
+export const startEdgeOf = async (
   { edgeKeys, upstash, edgeUrl, cores, logLines }: Deployment,
   {
     near,
@@ -85,7 +86,7 @@ export const startEdgeOf = (
   ])
   return startEdge(
     {
-      bundleFolder: inject('edgeBundle').folder,
+      bundleFolder: await edgeBundle(),
       configPath: fileURLToPath(new URL('../wrangler.toml', import.meta.url)),
       port,
       vars: {

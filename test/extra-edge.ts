@@ -3,9 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { inject } from 'vitest'
 import { startEdge } from '#infra/local/edge.ts'
 import { freePort } from '#infra/local/ports.ts'
+import { edgeBundle } from './edge-bundle.ts'
 import { cell, type World } from './harness.ts'
 
 /** Another edge of a world's deployment: it takes the same tokens and keys, and has caches and counters of its own. */
@@ -31,7 +31,7 @@ export const startExtraEdge = async (world: World, options: ExtraEdgeOptions): P
   const entries = Object.entries(cores).map(([name, coreUrl]) => [name, { coreUrl, near: [] }])
   const edge = await startEdge(
     {
-      bundleFolder: inject('edgeBundle').folder,
+      bundleFolder: await edgeBundle(),
       configPath: await writeConfig(folder, options),
       port,
       vars: {

@@ -1,5 +1,5 @@
-import { inject } from 'vitest'
 import { type DataCentre, startDataCentre } from '#infra/local/data-centre.ts'
+import { edgeBundle } from './edge-bundle.ts'
 import { cell, type World } from './harness.ts'
 
 export type IsolatesOptions = {
@@ -22,10 +22,10 @@ export type IsolatesOptions = {
 const callerLimit = 10_000_000
 
 /** A data centre of a world's deployment: several isolates of the Worker over one Cache API, apart from the world's edge. */
-export const startIsolates = (world: World, options: IsolatesOptions): Promise<DataCentre> =>
+export const startIsolates = async (world: World, options: IsolatesOptions): Promise<DataCentre> =>
   startDataCentre(
     {
-      bundleFolder: inject('edgeBundle').folder,
+      bundleFolder: await edgeBundle(),
       isolates: options.isolates,
       callerLimit,
       cache: options.cache ?? true,

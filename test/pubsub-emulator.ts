@@ -21,6 +21,6 @@ const start = async (): Promise<string | null> => {
   const found = findPubSubEmulator()
   if (!found) return null
   const port = await freePort()
-  const logFile = join(inject('logFolder'), `pubsub-${port}.log`)
+  const logFile = join(inject('scratchFolder'), `pubsub-${port}.log`)
   return (await startPubSubEmulator({ found, port, logFile })).host
 }

@@ -10,7 +10,7 @@ import { dbMutants } from './mutants/db.ts'
 import { edgeMutants } from './mutants/edge.ts'
 import { infraMutants } from './mutants/infra.ts'
 import type { Mutant } from './mutants/mutant.ts'
-import { bundleForTests, lend, type Services, startServices, type TestBundle } from './services.ts'
+import { lend, type Services, startServices } from './services.ts'
 import { copyWorktree, type Worktree } from './worktree.ts'
 
 const mutants: readonly Mutant[] = [
@@ -41,18 +41,18 @@ const reportSchema = z.object({
 /** What the Worker's bundle is made from. */
 const bundled = /^(contract|edge|infra)\//
 
-type Stage = { readonly copy: Worktree; readonly services: Services; readonly edgeBundle: TestBundle }
+type Stage = { readonly copy: Worktree; readonly services: Services }
 
 /** Undefined when the test has failed for the mutant; else what is wrong. */
-const survives = async (mutant: Mutant, { copy, services, edgeBundle }: Stage): Promise<string | undefined> => {
+const survives = async (mutant: Mutant, { copy, services }: Stage): Promise<string | undefined> => {
   try {
     await copy.replace(mutant.file, mutant.find, mutant.replace)
     const report = join(copy.folder, 'mutant-report.json')
     await rm(report, { force: true })
     const pattern = `^${mutant.testName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`
     const args = ['run', mutant.test, '--testNamePattern', pattern, '--reporter=json', `--outputFile=${report}`]
-    const lent = lend({ services, edgeBundle: bundled.test(mutant.file) ? undefined : edgeBundle })
-    const env = { ...lent, ...compileCache }
+    const lent = bundled.test(mutant.file) ? { ...services, edgeBundle: null } : services
+    const env = { ...lend(lent), ...compileCache }
     const { output } = await copy.run('vitest', args, { maxMs: runMaxMs, env })
     const text = await readFile(report, 'utf8').catch(() => undefined)
     if (text === undefined) return `the run broke: ${output.slice(-600)}`
@@ -79,14 +79,14 @@ const main = async (names: readonly string[]): Promise<void> => {
       `no mutant is named ${unknown.join(', ')}; there are: ${mutants.map(({ name }) => name).join(', ')}`,
     )
   const waiting = mutants.filter(({ name }) => names.length === 0 || names.includes(name))
-  const [services, edgeBundle] = await Promise.all([startServices(), bundleForTests()])
+  const services = await startServices()
   let passed = 0
   let failed = 0
   const work = async () => {
     const copy = await copyWorktree()
     for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
       const startedAt = performance.now()
-      const wrong = await survives(mutant, { copy, services, edgeBundle }).catch((error: unknown) => String(error))
+      const wrong = await survives(mutant, { copy, services }).catch((error: unknown) => String(error))
       const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
       if (wrong === undefined) passed++
       else failed++
@@ -97,7 +97,7 @@ const main = async (names: readonly string[]): Promise<void> => {
     await copy.remove()
   }
   await Promise.all(Array.from({ length: atOnceMax }, work))
-  await Promise.all([services.stop(), edgeBundle.remove()])
+  await services.stop()
   console.log(`${passed} passed, ${failed} failed`)
   process.exitCode = failed === 0 ? 0 : 1
 }

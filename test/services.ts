@@ -3,42 +3,44 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { migrateDatabase } from '#db/migrate.ts'
-import { bundleEdge, type EdgeBundle } from '#infra/local/edge-bundle.ts'
+import { bundleEdge } from '#infra/local/edge-bundle.ts'
 import { freePort } from '#infra/local/ports.ts'
 import { firstDatabase, removePostgresData, startPostgres } from '#infra/local/postgres.ts'
 import { findRedis, startRedis } from '#infra/local/redis.ts'
 
 /** What test files share. */
 export type Services = {
-  /** For the logs of what test files start themselves; removed at the end. */
-  readonly logFolder: string
+  /** For the logs of what test files start themselves, and the like; removed at the end. */
+  readonly scratchFolder: string
   /** The server, and the migrated database that each test file clones. */
   readonly postgres: { readonly serverUrl: string; readonly template: string }
   /** Null where there is none: what needs it then runs in its no-Redis mode. */
   readonly redisUrl: string | null
+  /** The folder with the bundled Worker; null where who needs it bundles it, as in a run for a mutant of the Worker. */
+  readonly edgeBundle: string | null
 }
-
-export type TestBundle = EdgeBundle & { readonly folder: string }
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 
-/** Starts Postgres, and Redis where the machine has it. */
+/** Starts Postgres, and Redis where the machine has it, and bundles the Worker. */
 export const startServices = async (): Promise<Services & { stop(): Promise<void> }> => {
   const folder = await mkdtemp(join(tmpdir(), 'perigee-test-'))
   const logFile = (name: string) => join(folder, `${name}.log`)
   const dataFolder = join(folder, 'postgres')
   const redisBinary = findRedis()
-  const [postgres, redis] = await Promise.all([
+  const [postgres, redis, edgeBundle] = await Promise.all([
     freePort().then((port) => startPostgres({ dataFolder, port, durable: false, logFile: logFile('postgres') })),
     redisBinary
       ? freePort().then((port) => startRedis({ binary: redisBinary, port, folder, logFile: logFile('redis') }))
       : undefined,
+    bundleForTests(join(folder, 'edge')),
   ])
   await migrateDatabase(postgres.url(firstDatabase))
   return {
-    logFolder: folder,
+    scratchFolder: folder,
     postgres: { serverUrl: postgres.url('postgres'), template: firstDatabase },
     redisUrl: redis?.url ?? null,
+    edgeBundle,
     stop: async () => {
       await Promise.all([redis?.stop(), postgres.stop()])
       removePostgresData(dataFolder)
@@ -47,22 +49,19 @@ export const startServices = async (): Promise<Services & { stop(): Promise<void
   }
 }
 
-/** Bundles this checkout's Worker as a deployment would. */
-export const bundleForTests = async (): Promise<TestBundle & { remove(): Promise<void> }> => {
-  const folder = await mkdtemp(join(tmpdir(), 'perigee-bundle-'))
-  const bundle = await bundleEdge({ project, folder: join(folder, 'edge'), logFile: join(folder, 'wrangler.log') })
-  return { ...bundle, folder: join(folder, 'edge'), remove: () => rm(folder, { recursive: true, force: true }) }
+/** Bundles this checkout's Worker into a folder, as a deployment would. Answers the folder. */
+export const bundleForTests = async (folder: string): Promise<string> => {
+  await bundleEdge({ project, folder, logFile: `${folder}.log` })
+  return folder
 }
-
-/** What another run has started already, for those that it starts: see `run-mutants.ts`. */
-export type Lent = { readonly services: Services; readonly edgeBundle: TestBundle | undefined }
 
 const lentVariable = 'PERIGEE_TEST_SERVICES'
 
-export const lend = (lent: Lent): Record<string, string> => ({ [lentVariable]: JSON.stringify(lent) })
+/** What this run has started, as variables for another that it starts: see `run-mutants.ts`. */
+export const lend = (services: Services): Record<string, string> => ({ [lentVariable]: JSON.stringify(services) })
 
-export const borrowed = (): Lent | undefined => {
+export const borrowed = (): Services | undefined => {
   const text = process.env[lentVariable]
   // It was written by `lend`, of this very checkout.
-  return text === undefined ? undefined : (JSON.parse(text) as Lent)
+  return text === undefined ? undefined : (JSON.parse(text) as Services)
 }

@@ -1,26 +1,21 @@
 import type { TestProject } from 'vitest/node'
 import { findPubSubEmulator } from '#infra/local/pubsub.ts'
-import { borrowed, bundleForTests, type Services, startServices, type TestBundle } from './services.ts'
+import { borrowed, type Services, startServices } from './services.ts'
 
 declare module 'vitest' {
-  interface ProvidedContext extends Services {
-    edgeBundle: TestBundle
-  }
+  interface ProvidedContext extends Services {}
 }
 
 /** Starts what all test files share, once, unless another run lends it; says what it is; stops it at the end. */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const lent = borrowed()
-  const [services, bundle] = await Promise.all([
-    lent?.services ?? startServices(),
-    lent?.edgeBundle ?? bundleForTests(),
-  ])
-  const { logFolder, postgres, redisUrl } = services
-  provide('logFolder', logFolder)
+  const { stop, scratchFolder, postgres, redisUrl, edgeBundle } = lent
+    ? { ...lent, stop: async () => {} }
+    : await startServices()
+  provide('scratchFolder', scratchFolder)
   provide('postgres', postgres)
   provide('redisUrl', redisUrl)
-  const { bytes, gzipBytes, folder } = bundle
-  provide('edgeBundle', { bytes, gzipBytes, folder })
+  provide('edgeBundle', edgeBundle)
   console.log('Postgres: 18, embedded, real; commits are not flushed to disk')
   console.log(
     redisUrl
@@ -33,8 +28,5 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
       : 'Pub/Sub: no emulator with Java; the relay hands events to the consumers',
   )
   console.log('Edge: the bundle that a deployment uploads, in workerd')
-  return async () => {
-    if ('stop' in services) await services.stop()
-    if ('remove' in bundle) await bundle.remove()
-  }
+  return stop
 }
