@@ -384,7 +384,7 @@ export const edgeMutants: readonly Mutant[] = [
     find: ' && leftMs <= pauseMs',
     replace: '',
     test: guard,
-    testName: 'a clock that is set back while there is no token',
+    testName: 'a clock that is set back by an hour',
   },
   {
     name: 'throttle-with-the-clock-set-back',
