@@ -27,6 +27,8 @@ const { freshMs, staleMs } = getProfile.delivery
 const leftMs = 2_500
 /** A timer is not late by more. */
 const slackMs = 100
+/** Less than an edge waits for Upstash, and more than it takes to hang up. */
+const slowUpstashMs = 100
 /** Until every follower has joined the flight of a leader. */
 const slowCoreMs = 1_500
 const factorMax = 2
@@ -213,6 +215,22 @@ test(
   },
   testMaxMs,
 )
+
+test('a reader who hangs up while Upstash is asked for them leaves nobody behind who asks after them', async () => {
+  for (let round = 0; round < rounds; round++) {
+    const { playerId } = await world.signIn()
+    const before = world.upstash.requests()
+    world.upstash.faults.latencyMs = slowUpstashMs
+    const request = getRequest(pathOf(playerId), headersOf(at(0)))
+    const leaders = await Promise.all(centre.urls.map((url) => askAlone(url, request)))
+    await eventually(async () => world.upstash.requests() - before >= isolates, slowUpstashMs)
+    for (const leader of leaders) leader.hangUp()
+    const { answers, loads } = await burst(playerId)
+    world.upstash.faults.latencyMs = 0
+    expect(saidBy(answers)).toEqual([`200 ${await truthOf(playerId)}`])
+    expect(loads).toBeLessThanOrEqual(loadsMaxOf(answers, isolates))
+  }
+})
 
 test(
   'a reader who asks first and hangs up leaves nobody behind who asks with him',

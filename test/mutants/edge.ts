@@ -248,7 +248,7 @@ export const edgeMutants: readonly Mutant[] = [
     find: 'keepAlive(result.then(landed, landed))',
     replace: 'void [keepAlive, result.then(landed, landed)]',
     test: 'test/guarantees/stampede.test.ts',
-    testName: 'a reader who asks first and hangs up',
+    testName: 'a reader who hangs up while Upstash',
   },
   {
     name: 'breaker-opens',
