@@ -13,7 +13,7 @@ import type { Mutant } from './mutants/mutant.ts'
 import { lend, type Services, startServices } from './services.ts'
 import { copyWorktree, type Worktree } from './worktree.ts'
 
-const mutants: readonly Mutant[] = [
+export const mutants: readonly Mutant[] = [
   ...contractMutants,
   ...dbMutants,
   ...infraMutants,
