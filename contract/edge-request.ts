@@ -89,6 +89,27 @@ export const parseFloor = (text: string | undefined): Floor => {
   return /^\d{1,16}$/.test(text) ? Number(text) : 'primary'
 }
 
+const pathEndOf = (target: string): number => {
+  const queryAt = target.indexOf('?')
+  return queryAt < 0 ? target.length : queryAt
+}
+
+/**
+ * A target as it goes to a core: with a slash behind its path. Cloud Run keeps paths that end in z from its services, and an id may end in
+ * it. Signed, and gone by at the core, is the target without.
+ * @see https://cloud.google.com/run/docs/known-issues
+ */
+export const wireTargetOf = (target: string): string => {
+  const end = pathEndOf(target)
+  return `${target.slice(0, end)}/${target.slice(end)}`
+}
+
+/** The inverse of `wireTargetOf`; a target that came without the slash is what it is. */
+export const targetOfWire = (wire: string): string => {
+  const end = pathEndOf(wire)
+  return wire[end - 1] === '/' ? wire.slice(0, end - 1) + wire.slice(end) : wire
+}
+
 /** What the signature covers beside the body: everything that changes what the core does. */
 export type SignedParts = {
   readonly method: string

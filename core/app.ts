@@ -1,6 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { Hono, type Context as HonoContext } from 'hono'
-import { bodyBytesMax, edgeHeaders, type NamedKey, parseFloor, parsePlace } from '#contract/edge-request.ts'
+import {
+  bodyBytesMax,
+  edgeHeaders,
+  type NamedKey,
+  parseFloor,
+  parsePlace,
+  targetOfWire,
+} from '#contract/edge-request.ts'
 import { idempotencyKeyOf } from '#contract/idempotency.ts'
 import type { Cell } from '#contract/ids.ts'
 import { type LoadClass, loadClassOf } from '#contract/load-class.ts'
@@ -59,7 +66,8 @@ type LoggedOptions = AppOptions & { readonly watch: WatchRequests }
 /** The core over HTTP: every route of the handlers, the documents for edges, and two addresses for whoever runs it. */
 export const createApp = (given: AppOptions): Hono => {
   const options: LoggedOptions = { ...given, watch: createWatchRequests(given.telemetry) }
-  const app = new Hono()
+  // Edges send a slash behind each path.
+  const app = new Hono({ strict: false })
   app.get(paths.live, (c) => c.text('ok'))
   app.get(paths.ready, async (c) => {
     try {
@@ -190,7 +198,7 @@ const rawRequestOf = async (c: HonoContext, limitBytes: number): Promise<RawRequ
   return {
     method: c.req.method,
     // The very text that was routed and is parsed for parameters: what another reading of it would leave out is not signed.
-    target: url.slice(url.indexOf('/', url.indexOf('//') + 2)),
+    target: targetOfWire(url.slice(url.indexOf('/', url.indexOf('//') + 2))),
     header: (name) => c.req.header(name),
     params: c.req.param(),
     query: c.req.query(),

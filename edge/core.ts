@@ -1,4 +1,4 @@
-import { edgeHeaders, encodePrincipal, encodeSignature, signedBytes } from '#contract/edge-request.ts'
+import { edgeHeaders, encodePrincipal, encodeSignature, signedBytes, wireTargetOf } from '#contract/edge-request.ts'
 import type { Cell } from '#contract/ids.ts'
 import { Fault, problemContentType, problemSchema } from '#contract/problem.ts'
 import { type IdTokens, idTokenHeader } from '#infra/id-tokens.ts'
@@ -79,7 +79,7 @@ const send = async (
   const { coreUrl } = cells.addressOf(request.cell)
   const headers = await signedHeaders(hmac, exchange, request, remainingMs)
   if (idToken !== undefined) headers.set(idTokenHeader, `Bearer ${idToken}`)
-  const response = await fetch(coreUrl + request.target, {
+  const response = await fetch(coreUrl + wireTargetOf(request.target), {
     method: request.method,
     headers,
     ...(request.body && request.body.length > 0 ? { body: request.body } : {}),

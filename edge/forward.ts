@@ -57,15 +57,16 @@ export const createForward =
 
 /** @throws Fault `idempotency_key_missing`, `idempotency_key_invalid`, `body_too_large` */
 const requestOf = async (exchange: Routed): Promise<Unaddressed> => {
-  const { route, path, target } = exchange
+  const { route, target } = exchange
   const header = (name: string) => exchange.headers.get(name)
   const writes = route.delivery.kind === 'forwarded'
   return {
     method: route.method,
     repeatable: isRepeatable(route),
     loadClass: loadClassOf(route),
-    // Of a query only what the route takes, which is bounded: a core's server refuses longer lines than an edge gets.
-    target: route.query ? target : path,
+    // Of a query only what the route takes, which is bounded: a core's server refuses longer lines than an edge gets. And of what can be
+    // spelled in several ways one: Cloud Run decodes on the way what need not have been encoded, and it is signed.
+    target,
     headers: {
       ...(['server', 'operator'].includes(route.access) ? { authorization: header('authorization') } : {}),
       ...(route.body ? { 'content-type': asciiOf(header('content-type')) } : {}),

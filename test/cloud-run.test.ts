@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { parseNamedKeys } from '#contract/edge-request.ts'
-import { cellSchema } from '#contract/ids.ts'
+import { cellSchema, newId, playerIdSchema } from '#contract/ids.ts'
 import { Fault } from '#contract/problem.ts'
 import { directoryPath } from '#core/directory.ts'
 import { paths } from '#core/paths.ts'
@@ -70,6 +70,35 @@ test('behind IAM players and backends are served, what they say in Authorization
   expect(new Set(frontEnd.passed.map(({ caller }) => caller))).toEqual(new Set([google.identity.serviceAccount]))
   expect(frontEnd.refused).toBe(0)
   expect([google.exchange.requests, google.generate.requests]).toEqual([1, 1])
+})
+
+test('whatever an id ends in, its path arrives', async () => {
+  const { urls } = await start(1, withIdentity())
+  const { client } = await signIn(urls[0])
+  for (const end of ['z', 'y']) {
+    const playerId = playerIdSchema.parse(`${newId('player', cell, Date.now()).slice(0, -1)}${end}`)
+    const grant = { params: { playerId }, body: { changes: [{ currency: 'coins', amount: 5 }], reason: 'test' } }
+    expect(await codeOf(client.getProfile({ params: { playerId } }))).toBe('not_found')
+    const server = world.client({ baseUrl: urls[0] ?? '', bearer: world.keys.server })
+    expect(await codeOf(server.createWalletTransaction(grant))).toBe('not_found')
+  }
+  expect(frontEnd.refused).toBe(0)
+})
+
+test('what a client has encoded without need is found, also where it is decoded on the way', async () => {
+  const { urls } = await start(1, withIdentity())
+  const { playerId } = await signIn(urls[0])
+  const encoded = playerId.replace('p', '%70')
+  const response = await fetch(`${urls[0]}/v1/players/${encoded}/wallet/transactions`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${world.keys.server}`,
+      'content-type': 'application/json',
+      'idempotency-key': randomUUID(),
+    },
+    body: JSON.stringify({ changes: [{ currency: 'coins', amount: 5 }], reason: 'test' }),
+  })
+  expect(response.status).toBe(200)
 })
 
 test('an edge without an identity, or whose account may not call, is not let in, and says that it is unavailable', async () => {

@@ -20,12 +20,19 @@ export type FrontEnd = {
 
 /** What belongs to one connection, or follows from the body. */
 const ofConnection = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'keep-alive'])
+/** What RFC 3986 calls unreserved need not be encoded. */
+const decodedOf = (target: string): string =>
+  target.replace(/%[0-9A-F]{2}/gi, (code) => {
+    const character = decodeURIComponent(/%[89A-F]/i.test(code) ? '%25' : code)
+    return /^[\w.~-]$/.test(character) ? character : code
+  })
+
 const checkedMark = 'SIGNATURE_REMOVED_BY_GOOGLE'
 
 /**
  * Lets through what comes with a token of Google's for one of its audiences, of one who may call. One header of the two is checked,
  * its own where there are both; of the token in that one the service gets to see no signature, and the other one passes as it is.
- * Paths that end in z never arrive.
+ * Paths that end in z never arrive, and characters that were encoded without need arrive as themselves.
  * @see https://cloud.google.com/run/docs/authenticating/service-to-service
  * @see https://cloud.google.com/run/docs/known-issues
  */
@@ -62,7 +69,7 @@ export const startFrontEnd = async (
     for (const [name, value] of Object.entries(request.headers))
       if (typeof value === 'string' && !ofConnection.has(name)) headers.set(name, value)
     headers.set(checked.name, checked.text)
-    const answer = await fetch(serviceUrl + request.url, {
+    const answer = await fetch(serviceUrl + decodedOf(request.url ?? '/'), {
       method: request.method ?? 'GET',
       headers,
       ...(body.length > 0 ? { body } : {}),

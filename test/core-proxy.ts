@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { edgeHeaders } from '#contract/edge-request.ts'
+import { edgeHeaders, targetOfWire } from '#contract/edge-request.ts'
 import { Fault, problemContentType, problemText } from '#contract/problem.ts'
 import { freePort } from '#infra/local/ports.ts'
 
@@ -29,7 +29,7 @@ export const startCoreProxy = async (coreUrl: string): Promise<CoreProxy> => {
   let how: Parameters<CoreProxy['be']>[0] = 'refusing'
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const path = request.url ?? ''
+    const path = targetOfWire(request.url ?? '')
     counts.set(path, (counts.get(path) ?? 0) + 1)
     if (how === 'silent') return
     if (how === 'overloaded' && !path.startsWith('/internal/')) return refuse(request, response)

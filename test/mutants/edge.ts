@@ -243,6 +243,22 @@ export const edgeMutants: readonly Mutant[] = [
     testName: 'a reader who wants nothing older',
   },
   {
+    name: 'path-that-ends-in-z',
+    file: 'edge/core.ts',
+    find: 'wireTargetOf(request.target)',
+    replace: 'request.target',
+    test: cloudRun,
+    testName: 'whatever an id ends in',
+  },
+  {
+    name: 'target-as-it-was-spelled',
+    file: 'edge/forward.ts',
+    find: '    target,\n',
+    replace: '    target: exchange.path,\n',
+    test: cloudRun,
+    testName: 'what a client has encoded',
+  },
+  {
     name: 'flight-outlives-its-leader',
     file: 'edge/flights.ts',
     find: 'keepAlive(result.then(landed, landed))',
