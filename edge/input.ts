@@ -8,5 +8,7 @@ export const parseInput = (route: Route, rawParams: Readonly<Record<string, stri
   const query = parsePart(route.query, route.query && Object.fromEntries(new URL(url).searchParams), 'query') ?? {}
   const search = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]))
   search.sort()
-  return { params, query, target: fill(route.path, params) + (search.size > 0 ? `?${search}` : '') }
+  // The one character that URLs need not encode and forms do.
+  const text = search.toString().replaceAll('%7E', '~')
+  return { params, query, target: fill(route.path, params) + (text === '' ? '' : `?${text}`) }
 }

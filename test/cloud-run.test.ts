@@ -99,6 +99,8 @@ test('what a client has encoded without need is found, also where it is decoded 
     body: JSON.stringify({ changes: [{ currency: 'coins', amount: 5 }], reason: 'test' }),
   })
   expect(response.status).toBe(200)
+  const operator = world.client({ baseUrl: urls[0] ?? '', bearer: world.keys.operator })
+  expect((await operator.listAuditLog({ query: { actor: '~+%/%41' } })).body.entries).toEqual([])
 })
 
 test('an edge without an identity, or whose account may not call, is not let in, and says that it is unavailable', async () => {

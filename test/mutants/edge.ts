@@ -259,6 +259,14 @@ export const edgeMutants: readonly Mutant[] = [
     testName: 'what a client has encoded',
   },
   {
+    name: 'tilde-as-forms-write-it',
+    file: 'edge/input.ts',
+    find: ".replaceAll('%7E', '~')",
+    replace: '',
+    test: cloudRun,
+    testName: 'what a client has encoded',
+  },
+  {
     name: 'flight-outlives-its-leader',
     file: 'edge/flights.ts',
     find: 'keepAlive(result.then(landed, landed))',
