@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { expect } from 'vitest'
 import * as z from 'zod'
 import { errors, isErrorCode } from '#contract/errors.ts'
@@ -17,10 +18,14 @@ const table = Object.values<Route>(routes)
 export const routeOf = (method: string, pathname: string): Route | undefined =>
   table.find(({ route, pattern }) => route.method === method && pattern.test(pathname))?.route
 
+/** Who has not read a body to its end closes the connection behind the answer, and what was sent on it meanwhile is lost. */
+const closedAfterMs = 100
+
 /** Fetches, and holds every answer to the contract: its status, its schema (with nothing beyond it), its codes, its headers. */
 export const checkedFetch = async (request: Request): Promise<Response> => {
   const response = await fetch(request)
   await checkAnswer(request, response.clone())
+  if (response.status === 413) await setTimeout(closedAfterMs)
   return response
 }
 
