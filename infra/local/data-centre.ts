@@ -51,8 +51,8 @@ export type DataCentre = {
 /** One thread carries them all: more would only take turns. */
 const isolatesMax = 32
 const cacheBytesMax = 64 * 1024 * 1024
-/** It compiles the Worker once for each isolate, some 20 ms. */
-const readyMaxMs = 10_000
+/** It compiles the Worker once for each isolate, some 20 ms; the rest is for a machine that does other things too. */
+const readyMaxMs = 30_000
 
 /**
  * Runs isolates of a Worker in one workerd, without Miniflare or wrangler before them, so that a load meets the Worker
