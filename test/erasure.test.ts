@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { errors } from '#contract/errors.ts'
+import { CallError } from '#contract/client.ts'
 import { auditLedger } from '#core/audit-ledger.ts'
 import { erase } from '#core/erase.ts'
 import { sha256 } from '#core/secrets.ts'
@@ -262,12 +262,14 @@ test('of many grants that meet the erasure those that were answered are in the l
   /** 1 or 0. Whoever was told to come again does, with the same key. */
   const granting = async (key: string): Promise<number> => {
     for (let attempt = 1; ; attempt++) {
-      const code = await grant(player, key).then(
+      const failure = await grant(player, key).then(
         () => undefined,
-        (error) => error.code,
+        (error: unknown) => error,
       )
-      if (code === undefined || code === 'not_found') return code === undefined ? 1 : 0
-      if (!errors[code as keyof typeof errors].retryable || attempt === 5) expect.fail(code)
+      if (failure === undefined) return 1
+      if (!(failure instanceof CallError)) throw failure
+      if (failure.code === 'not_found') return 0
+      if (!failure.problem?.retryable || attempt === 5) throw failure
     }
   }
   const grants = Array.from({ length: 40 }, () => granting(randomUUID()))

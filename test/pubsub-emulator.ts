@@ -10,7 +10,7 @@ let host: Promise<string | null> | undefined
  * it is first asked for, and ends with the file's process.
  *
  * One for all files would slow down: for each ordering key that a subscription has ever delivered the emulator keeps a thread that
- * wakes. After half of the tests there were six thousand, which took a third of the machine.
+ * wakes. After half of the tests there were 5,800, which took half of a core and more.
  */
 export const pubsubEmulatorHost = (): Promise<string | null> => {
   host ??= start()
