@@ -81,7 +81,7 @@ const main = async (names: readonly string[]): Promise<void> => {
   const waiting = mutants.filter(({ name }) => names.length === 0 || names.includes(name))
   const services = await startServices()
   let passed = 0
-  let failed = 0
+  const failures: string[] = []
   const work = async () => {
     const copy = await copyWorktree()
     for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
@@ -89,17 +89,17 @@ const main = async (names: readonly string[]): Promise<void> => {
       const wrong = await survives(mutant, { copy, services }).catch((error: unknown) => String(error))
       const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
       if (wrong === undefined) passed++
-      else failed++
-      console.log(
-        wrong === undefined ? `ok   ${mutant.name} (${seconds} s)` : `FAIL ${mutant.name} (${seconds} s): ${wrong}`,
-      )
+      else failures.push(`FAIL ${mutant.name} (${seconds} s): ${wrong}`)
+      console.log(wrong === undefined ? `ok   ${mutant.name} (${seconds} s)` : failures.at(-1))
     }
     await copy.remove()
   }
   await Promise.all(Array.from({ length: atOnceMax }, work))
   await services.stop()
-  console.log(`${passed} passed, ${failed} failed`)
-  process.exitCode = failed === 0 ? 0 : 1
+  // Once more where the end of a long output is all that is read.
+  for (const failure of failures) console.log(failure)
+  console.log(`${passed} passed, ${failures.length} failed`)
+  process.exitCode = failures.length === 0 ? 0 : 1
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2))
