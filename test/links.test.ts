@@ -191,7 +191,9 @@ test('two who unlink at once do not take the last two', async () => {
     const { unlinks, met } = await world.sql.begin(async (sql) => {
       // Until they have met nothing is released: the one waits for this, the other for the one.
       await sql`select from credentials where player_id = ${playerId} for update`
-      const calls = ['device', 'google'].map((provider) => outcomeOf(client.unlink({ params: { provider }, query: {} })))
+      const calls = ['device', 'google'].map((provider) =>
+        outcomeOf(client.unlink({ params: { provider }, query: {} })),
+      )
       return { unlinks: Promise.all(calls), met: await meet(world, 2) }
     })
     return { outcomes: await unlinks, met }
