@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CallError } from '#contract/client.ts'
@@ -405,25 +404,22 @@ test('rows of several players are locked in the order of their ids, whoever is n
 })
 
 test('a merge waits for a write of either account that is under way, and moves what that has left', async () => {
-  const mine = await makeGuest({ coins: 1 })
-  const other = await makeGuest({ coins: 2 })
-  const held = Promise.withResolvers<void>()
-  const release = Promise.withResolvers<void>()
-  const writing = world.sql.begin(async (sql) => {
-    await sql`update wallets set balances = '{"coins": 12}', version = version + 1 where player_id = ${other.playerId}`
-    held.resolve()
-    await release.promise
-    await sql`insert into wallet_transactions (transaction_id, player_id, principal, reference, fingerprint, reason, answer, created_at)
-      values (${newId('transaction', cellSchema.parse('eu1'), 1)}, ${other.playerId}, 'key:test', ${randomUUID()}, '', 'test', '{}', now())`
-    await sql`insert into wallet_entries select player_id, transaction_id, 'coins', 10, 12 from wallet_transactions
-      where player_id = ${other.playerId} and principal = 'key:test'`
+  const balances = await untilMet(async () => {
+    const mine = await makeGuest({ coins: 1 })
+    const other = await makeGuest({ coins: 2 })
+    const { merging, met } = await world.sql.begin(async (sql) => {
+      await sql`update wallets set balances = '{"coins": 12}', version = version + 1 where player_id = ${other.playerId}`
+      const merging = outcomeOf(merge(mine, other))
+      const met = await meet(world, 1)
+      await sql`insert into wallet_transactions (transaction_id, player_id, principal, reference, fingerprint, reason, answer, created_at)
+        values (${newId('transaction', cell, Date.now())}, ${other.playerId}, 'key:test', ${randomUUID()}, '', 'test', '{}', now())`
+      await sql`insert into wallet_entries select player_id, transaction_id, 'coins', 10, 12 from wallet_transactions
+        where player_id = ${other.playerId} and principal = 'key:test'`
+      return { merging, met }
+    })
+    return (await merging).code === 'done' && met ? balancesOf(mine) : undefined
   })
-  await held.promise
-  const merging = merge(mine, other)
-  await pause(200)
-  release.resolve()
-  await writing
-  expect((await merging).body.balances[0]).toEqual({ currency: 'coins', amount: 13 })
+  expect(balances[0]).toEqual({ currency: 'coins', amount: 13 })
   expect((await audit()).differences).toBe(0)
 })
 

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type OperatorId, operatorIdSchema } from '#contract/ids.ts'
 import { endOperatorSession, type OperatorSession } from '#contract/operators.ts'
@@ -301,7 +300,7 @@ test('a change of role that meets a sign-in ends the session that it made', asyn
     // As a sign-in does it: the account is locked, and the key not there yet when the change begins.
     await takeTotpStep(tx, account, totpStepOf(world.clock()))
     const changed = db.transaction((other) => setOperatorRole(other, { name, role: 'viewer', now }))
-    await pause(50)
+    await eventually(async () => (await lockWaits(world)) > 0, 5_000)
     const rights = { operatorId, role: 'admin' as const, origins: [], scopes: [] }
     const made = await storeApiKey(tx, { kind: 'operator', name, ...rights, expiresAt: null, cell, now })
     return { changed: () => changed, keyId: made.keyId }
@@ -318,7 +317,7 @@ test('a sign-in that meets a change of role gets the new one', async () => {
   const session = await db.transaction(async (tx) => {
     await setOperatorRole(tx, { name: operator.name, role: 'viewer', now })
     const session = signIn(operator)
-    await pause(100)
+    await eventually(async () => (await lockWaits(world)) > 0, 5_000)
     return () => session
   })
   expect((await session()).operator.role).toBe('viewer')
