@@ -5,6 +5,8 @@ import { type ScenarioName, scenarioNames } from './scenarios.ts'
 type Common = {
   /** Of each measured phase, its warm-up not counted. */
   readonly seconds: number
+  /** How often each contestant has its turn. */
+  readonly rounds: number
   /** Ascending. */
   readonly connections: readonly number[]
   /** Where results go; absent: a folder of its own under `bench/results`. */
@@ -38,10 +40,13 @@ const coreConnectionsMax = 150
 /** Beyond it one thread of workerd only queues. */
 const edgeConnectionsMax = 512
 const secondsMax = 60
+const roundsMax = 100
 
 export const usage = `npm run bench -- core|edge [options]
 
   --seconds N             of each phase, 1 to ${secondsMax}; 5 where it is absent
+  --rounds N              of each phase, 1 to ${roundsMax}; 3 where it is absent: the least of which a median leaves out the one that
+                          something disturbed
   --connections 1,32,128  of the closed loops; up to ${coreConnectionsMax} each for core, to ${edgeConnectionsMax} (1,32,256) for edge
   --only NAME,NAME        core: ${scenarioNames.join(', ')}
                           edge: ${edgeScenarioNames.join(', ')}
@@ -63,6 +68,7 @@ export const parseOptions = (args: readonly string[]): Options => {
     allowPositionals: true,
     options: {
       seconds: { type: 'string', default: '5' },
+      rounds: { type: 'string', default: '3' },
       connections: { type: 'string' },
       only: { type: 'string' },
       output: { type: 'string' },
@@ -76,11 +82,12 @@ export const parseOptions = (args: readonly string[]): Options => {
   const [suite, ...more] = positionals
   if ((suite !== 'core' && suite !== 'edge') || more.length > 0) throw new Error('the suites are: core, edge')
   const seconds = whole('--seconds', values.seconds, secondsMax)
+  const rounds = whole('--rounds', values.rounds, roundsMax)
   const output = values.output === undefined ? {} : { output: values.output }
   if (suite === 'edge') {
     const connections = connectionsOf(values.connections ?? '1,32,256', edgeConnectionsMax)
     const scenarios = chosen(edgeScenarioNames, values.only)
-    return { suite, seconds, connections, scenarios, profile: values.profile, ...output }
+    return { suite, seconds, rounds, connections, scenarios, profile: values.profile, ...output }
   }
   const connections = connectionsOf(values.connections ?? '1,32,128', coreConnectionsMax)
   const [server, postgres] = (values['peer-pid']?.split(',') ?? []).map((text) => whole('--peer-pid', text))
@@ -89,6 +96,7 @@ export const parseOptions = (args: readonly string[]): Options => {
   return {
     suite,
     seconds,
+    rounds,
     connections,
     scenarios: chosen(scenarioNames, values.only),
     telemetry: values.telemetry,

@@ -4,7 +4,7 @@ import type { LedgerCheck } from './ledger.ts'
 import type { Machine } from './machine.ts'
 import { plot } from './plot.ts'
 import type { Profile } from './profile.ts'
-import { type Row, roundsCount } from './rounds.ts'
+import type { Row } from './rounds.ts'
 import { type Terms, tableOf } from './table.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -98,14 +98,14 @@ const ledgerLines = ({ ledger }: Result): string[] => {
 }
 
 const markdownOf = (result: Result): string => {
-  const { machine, secondsPerPhase } = result
+  const { machine, secondsPerPhase, rows } = result
   const settings = Object.entries(machine.settings).map(([name, value]) => `${name} = ${value}`)
   return `# Benchmark of the ${result.suite}
 
 ${machine.date}, ${machine.cores} cores (${machine.processor}), ${machine.memoryGb} GB, ${machine.system}, Node ${machine.node},
 Postgres ${machine.postgres}. Load before the start: ${machine.loadBefore.toFixed(2)}. All parts share these cores.
 
-Each figure is the median of ${roundsCount} rounds of ${secondsPerPhase} s, in which the contestants took turns; ± is half the distance of the
+Each figure is the median of ${rows[0]?.rounds.length} rounds of ${secondsPerPhase} s, in which the contestants took turns; ± is half the distance of the
 farthest rounds. Closed loops: a connection sends when it has its answer. At a fixed rate (arrivals as of a Poisson process)
 latency counts from the time at which a request was due; our generator's clock has steps of 1 ms, which adds to it (\`lateMs\` in
 results.json). CPU is what a request costs, in microseconds. Others is the share of the machine that programs outside of the
@@ -113,7 +113,7 @@ measurement took: above a few percent the figures of that line are disturbed.
 
 ${result.explained}
 
-${tableOf(result.rows, result.terms)}
+${tableOf(rows, result.terms)}
 
 ${verdictLines(result).join('\n')}
 

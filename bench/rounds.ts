@@ -22,12 +22,12 @@ export type Row = {
 export type RoundsOptions = {
   readonly connections: readonly number[]
   readonly seconds: number
+  /** How often each contestant has its turn. */
+  readonly rounds: number
   /** Hears of every phase when it is over. */
   readonly report: (line: string) => void
 }
 
-/** The least of which a median leaves out the one that something disturbed. */
-export const roundsCount = 3
 /** Where the rate of the open loop is taken from: enough connections to be busy, too few to queue for long. */
 const rateConnections = 32
 /** Below saturation, so that a latency is that of the path and not of a queue that only grows. */
@@ -38,7 +38,7 @@ const rateShare = 0.5
  * First closed loops, then one open loop at half the rate that each, or the one that sets the pace, was found to do.
  */
 export const runRounds = async (sections: readonly Section[], options: RoundsOptions): Promise<Row[]> => {
-  const { connections, seconds } = options
+  const { connections, seconds, rounds: roundsCount } = options
   const phases = sections.reduce((sum, { contestants }) => sum + contestants.length, 0) * (connections.length + 1)
   const progress = createProgress(phases * roundsCount, options.report)
   const rows: Row[] = []

@@ -18,6 +18,8 @@ export type Services = {
   readonly redisUrl: string | null
   /** The folder with the bundled Worker; null where who needs it bundles it, as in a run for a mutant of the Worker. */
   readonly edgeBundle: string | null
+  /** What carries the events of a world that does not say: as a rule the emulator, where there is one. */
+  readonly bus: 'pubsub' | 'direct'
 }
 
 const project = fileURLToPath(new URL('..', import.meta.url))
@@ -41,6 +43,7 @@ export const startServices = async (): Promise<Services & { stop(): Promise<void
     postgres: { serverUrl: postgres.url('postgres'), template: firstDatabase },
     redisUrl: redis?.url ?? null,
     edgeBundle,
+    bus: 'pubsub',
     stop: async () => {
       await Promise.all([redis?.stop(), postgres.stop()])
       removePostgresData(dataFolder)

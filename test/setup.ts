@@ -9,13 +9,14 @@ declare module 'vitest' {
 /** Starts what all test files share, once, unless another run lends it; says what it is; stops it at the end. */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const lent = borrowed()
-  const { stop, scratchFolder, postgres, redisUrl, edgeBundle } = lent
+  const { stop, scratchFolder, postgres, redisUrl, edgeBundle, bus } = lent
     ? { ...lent, stop: async () => {} }
     : await startServices()
   provide('scratchFolder', scratchFolder)
   provide('postgres', postgres)
   provide('redisUrl', redisUrl)
   provide('edgeBundle', edgeBundle)
+  provide('bus', bus)
   console.log('Postgres: 18, embedded, real; commits are not flushed to disk')
   console.log(
     redisUrl

@@ -78,7 +78,8 @@ export const startCell = async (cell: Cell, deployment: Deployment, options: Cel
   const { clock, logLines, masterKeys, edgeKeys, prefix, upstash, edgeUrl, cores } = deployment
   const { stops, stop } = createStops()
   const redisUrl = options.redisUrl ?? inject('redisUrl')
-  const emulatorHost = options.bus === 'direct' ? null : await pubsubEmulatorHost()
+  const { bus: carrier = inject('bus') } = options
+  const emulatorHost = carrier === 'direct' ? null : await pubsubEmulatorHost()
 
   const own = options.replica ? await startReplicatedPostgres() : undefined
   const replica = own?.replica
