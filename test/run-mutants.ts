@@ -31,6 +31,7 @@ const runMaxMs = 120_000
 const reportSchema = z.object({
   testResults: z.array(
     z.object({
+      message: z.string(),
       assertionResults: z.array(
         z.object({ title: z.string(), status: z.string(), failureMessages: z.array(z.string()) }),
       ),
@@ -61,7 +62,8 @@ const survives = async (mutant: Mutant, { copy, services }: Stage): Promise<stri
     const ran = testResults
       .flatMap((file) => file.assertionResults)
       .filter(({ status }) => status === 'passed' || status === 'failed')
-    if (ran.length !== 1) return `${ran.length} tests ran, not one: ${output.slice(-600)}`
+    const broke = testResults.map(({ message }) => message).join(' ')
+    if (ran.length !== 1) return `${ran.length} tests ran, not one: ${broke} ${output.slice(-600)}`
     if (ran[0]?.status === 'passed') return 'the test passed all the same'
     const [message = ''] = ran[0]?.failureMessages ?? []
     // On a machine that is too busy even a whole test would fail like this.

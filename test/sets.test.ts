@@ -5,6 +5,7 @@ import { createApiKey } from '#core/api-keys.ts'
 import type { Written } from '#core/command.ts'
 import { move } from '#core/value.ts'
 import { createWrite } from '#core/write.ts'
+import { openDatabase } from '#db/client.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { cell, startWorld, type World } from './harness.ts'
 import { type Change, makePlayers } from './wallet-calls.ts'
@@ -126,15 +127,15 @@ test('a command that breaks its set fails alone; its neighbours succeed once, an
   expect(await entries()).toEqual(once(players))
 })
 
-/** Straight to the sets, all in one turn of the loop, so that they share statements. */
-const writeTogether = (playerIds: readonly PlayerId[]) => {
-  const { database, clock } = world
+/** Straight to the sets, all in one turn of the loop, so that they share statements. Each caller waits for five seconds, or less. */
+const writeTogether = (playerIds: readonly PlayerId[], { database = world.database, leftMs = [] as number[] } = {}) => {
+  const { clock } = world
   const write = createWrite({ database, cell, clock, sets: { size: 64, inFlight: 2 } })
   const now = new Date(clock())
   const base = { principal: 'key:test', fingerprint: 'f'.repeat(64), traceparent: '00-0-0-01', now }
-  return playerIds.map((playerId) =>
+  return playerIds.map((playerId, at) =>
     write.set(
-      { ...base, key: randomUUID(), requestId: randomUUID(), deadlineAt: now.getTime() + 5_000 },
+      { ...base, key: randomUUID(), requestId: randomUUID(), deadlineAt: now.getTime() + (leftMs[at] ?? 5_000) },
       move({ cell, now }, { playerId, changes: [{ currency: 'coins', amount: 3 }], reason: 'test' }),
     ),
   )
@@ -165,6 +166,25 @@ test('a wallet that somebody holds keeps its own command waiting and no other on
     const [refused] = await Promise.allSettled(writeTogether([heldId]))
     expect(refused).toMatchObject({ status: 'rejected', reason: { code: '55P03' } })
   })
+})
+
+test('a set that waits for a connection leaves without those who have gone by then', async () => {
+  const players = await makePlayers(world, 3)
+  // One connection for all statements.
+  const narrow = { poolMax: 2, statementTimeoutMs: 5_000, applicationName: 'test', clock: world.clock }
+  const database = openDatabase({ ...narrow, url: world.databaseUrl })
+  const holding = database.statement('select pg_sleep(0.6)', [])
+  const written = await Promise.allSettled(writeTogether(players, { database, leftMs: [5_000, 200, 5_000] }))
+  await holding
+  await database.close(0)
+  expect(written).toMatchObject([
+    { status: 'fulfilled', value: { status: 200 } },
+    { status: 'rejected', reason: { code: 'deadline_exceeded' } },
+    { status: 'fulfilled', value: { status: 200 } },
+  ])
+  const [stays, , staysToo] = players
+  const moved = await world.sql`select player_id from wallet_entries where player_id = any(${players})`
+  expect(new Set(moved.map(({ player_id }) => player_id))).toEqual(new Set([stays, staysToo]))
 })
 
 test('many writes to one wallet at once all count, in some order', async () => {

@@ -977,8 +977,8 @@ export const coreMutants: readonly Mutant[] = [
     file: 'core/combine.ts',
     find: 'parametersOf(live, now), { beginBy })',
     replace: 'parametersOf(live, now), { beginBy: now + 60_000 + beginBy * 0 })',
-    test: deadline,
-    testName: 'whatever is slow, and two seconds late on its way',
+    test: 'test/sets.test.ts',
+    testName: 'a set that waits for a connection',
   },
   {
     name: 'serve-on-while-balancers-notice',
