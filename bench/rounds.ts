@@ -34,7 +34,8 @@ const rateConnections = 32
 const rateShare = 0.5
 
 /**
- * Measures all contestants of a section in turn, and again: what disturbs the machine for a while disturbs them alike.
+ * Measures all contestants of a section in turn, and again the other way round: what disturbs the machine for a while, or comes of who
+ * was before, disturbs them alike.
  * First closed loops, then one open loop at half the rate that each, or the one that sets the pace, was found to do.
  */
 export const runRounds = async (sections: readonly Section[], options: RoundsOptions): Promise<Row[]> => {
@@ -46,7 +47,7 @@ export const runRounds = async (sections: readonly Section[], options: RoundsOpt
     const measureAll = async (phaseOf: (contestant: string) => Phase) => {
       const rounds = new Map<string, Measurement[]>(contestants.map(({ name }) => [name, []]))
       for (let round = 1; round <= roundsCount; round++)
-        for (const { name, measure } of contestants) {
+        for (const { name, measure } of round % 2 === 1 ? contestants : contestants.toReversed()) {
           const measured = await measure(phaseOf(name))
           rounds.get(name)?.push(measured)
           progress({ scenario, contestant: name, phase: phaseOf(name), round, measured })
