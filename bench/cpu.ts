@@ -1,7 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 /** Linux reports to programs in ticks of 10 ms, whatever its own clock. */
 const microsecondsPerTick = 10_000
+/** Unless its scheduler keeps count of each thread: then in nanoseconds, and a thread that has ended is not counted any more. */
+const countsThreads = existsSync('/proc/self/schedstat')
 
 type Stat = { readonly parent: number; readonly own: number; readonly endedChildren: number }
 
@@ -39,8 +41,15 @@ const statOf = (pid: number): Stat | undefined => {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
     const ticks = (field: number) => Number(fields[field - 3]) * microsecondsPerTick
-    return { parent: Number(fields[1]), own: ticks(14) + ticks(15), endedChildren: ticks(16) + ticks(17) }
+    const own = countsThreads ? cpuOfThreads(pid) : ticks(14) + ticks(15)
+    return { parent: Number(fields[1]), own, endedChildren: ticks(16) + ticks(17) }
   } catch {
     return undefined
   }
 }
+
+/** @see the kernel's documentation of schedstats: the first field is the time on a CPU, ns */
+const cpuOfThreads = (pid: number): number =>
+  readdirSync(`/proc/${pid}/task`)
+    .map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ', 1)[0]))
+    .reduce((sum, nanoseconds) => sum + nanoseconds / 1_000, 0)
