@@ -48,8 +48,14 @@ const statOf = (pid: number): Stat | undefined => {
   }
 }
 
-/** @see the kernel's documentation of schedstats: the first field is the time on a CPU, ns */
 const cpuOfThreads = (pid: number): number =>
-  readdirSync(`/proc/${pid}/task`)
-    .map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ', 1)[0]))
-    .reduce((sum, nanoseconds) => sum + nanoseconds / 1_000, 0)
+  readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + cpuOfThread(`/proc/${pid}/task/${thread}`), 0)
+
+/** Microseconds; 0 of one that has just ended. @see the kernel's documentation of schedstats: first the time on a CPU, ns */
+const cpuOfThread = (folder: string): number => {
+  try {
+    return Number(readFileSync(`${folder}/schedstat`, 'latin1').split(' ', 1)[0]) / 1_000
+  } catch {
+    return 0
+  }
+}
