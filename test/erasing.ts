@@ -66,6 +66,11 @@ export const deleteByOperator = (world: World, playerId: PlayerId, key: string =
 export const lockWaits = async ({ sql }: Pick<WorldCell, 'sql'>): Promise<number> =>
   (await sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`).length
 
+/** Resolves when somebody waits for a lock that another one has. */
+export const untilOneWaits = async (world: Pick<WorldCell, 'sql'>): Promise<void> => {
+  await eventually(async () => (await lockWaits(world)) > 0, 5_000)
+}
+
 /** Whether so many connections come to wait for a lock, soon enough for the first to wait still: it gives up after half a second. */
 export const meet = async (world: Pick<WorldCell, 'sql'>, count: number): Promise<boolean> => {
   const isSo = async () => (await lockWaits(world)) >= count

@@ -8,7 +8,7 @@ import { moveStatement } from '#db/value.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { type CoreCall, signCoreCall } from './core-call.ts'
 import { startCoreProcess } from './core-process.ts'
-import { lockWaits } from './erasing.ts'
+import { untilOneWaits } from './erasing.ts'
 import { eventually } from './eventually.ts'
 import { cell, startWorld, type World } from './harness.ts'
 import { codeOf, type Sent, sentOf } from './wallet-calls.ts'
@@ -134,7 +134,7 @@ test('a grant that meets a change of its wallet under way adds to what that leav
   const { granted } = await world.sql.begin(async (tx) => {
     await tx`update wallets set balances = '{"coins": 100}' where player_id = ${playerId}`
     const pending = world.askCore(grantCall(playerId, randomUUID()))
-    await eventually(async () => (await lockWaits(world)) > 0, 5_000)
+    await untilOneWaits(world)
     // Wrapped, for an answer to a promise would be waited for here, before the commit that it waits for.
     return { granted: pending }
   })

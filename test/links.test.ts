@@ -6,8 +6,7 @@ import { linksMax } from '#contract/links.ts'
 import { deviceCredentialOf, emailCredentialOf } from '#core/auth/credential.ts'
 import { lockPlayer } from '#db/players.ts'
 import { createCountedDerive } from './counted-derive.ts'
-import { lockWaits, meet, untilMet } from './erasing.ts'
-import { eventually } from './eventually.ts'
+import { meet, untilMet, untilOneWaits } from './erasing.ts'
 import { type SignedIn, startWorld, type World } from './harness.ts'
 import { addressOf, newIdToken } from './valid-call.ts'
 
@@ -177,7 +176,7 @@ test('a password that meets an unlink of its address is stored for nobody, for i
     await lockPlayer(tx, playerId)
     await world.sql`delete from passwords where credential_hash = ${credentialHash}`
     const linking = outcomeOf(client.linkEmail({ body: address }))
-    await eventually(async () => (await lockWaits(world)) > 0, 5_000)
+    await untilOneWaits(world)
     await world.sql`update credentials set player_id = null, version = version + 1
       where credential_hash = ${credentialHash}`
     return { linking }

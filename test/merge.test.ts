@@ -13,7 +13,7 @@ import { createSecrets, sha256 } from '#core/secrets.ts'
 import { outbox } from '#db/outbox.ts'
 import { lockPlayers } from '#db/players.ts'
 import { makeDevice } from './device.ts'
-import { meet, untilMet } from './erasing.ts'
+import { lockWaits, meet, untilMet } from './erasing.ts'
 import { eventually } from './eventually.ts'
 import { cell, type SignedIn, startWorld, type World } from './harness.ts'
 import { makePlayers } from './wallet-calls.ts'
@@ -389,15 +389,10 @@ test('rows of several players are locked in the order of their ids, whoever is n
     const rows = await world.database.db.transaction((tx) => lockPlayers(tx, playerIds))
     return rows.size
   }
-  const waiting = async () => {
-    const [row] = await world.sql`select count(*)::int as sessions from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock'`
-    return row?.sessions
-  }
   const forth = lock(ids)
-  await eventually(async () => (await waiting()) === 1, 5_000)
+  await eventually(async () => (await lockWaits(world)) === 1, 5_000)
   const back = lock(ids.toReversed())
-  await eventually(async () => (await waiting()) === 2, 5_000)
+  await eventually(async () => (await lockWaits(world)) === 2, 5_000)
   release.resolve()
   await holding
   expect(await Promise.all([forth, back])).toEqual([2, 2])

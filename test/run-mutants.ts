@@ -53,7 +53,7 @@ const survives = async (mutant: Mutant, { copy, services }: Stage): Promise<stri
     const pattern = `^${mutant.testName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`
     const args = ['run', mutant.test, '--testNamePattern', pattern, '--reporter=json', `--outputFile=${report}`]
     const edgeBundle = bundled.test(mutant.file) ? null : services.edgeBundle
-    // An emulator that only carries along what the test is not about takes as long to start as the test.
+    // An emulator that only carries along what the test is not about costs seconds of CPU.
     const env = { ...lend({ ...services, edgeBundle, bus: 'direct' }), ...compileCache }
     const { output } = await copy.run('vitest', args, { maxMs: runMaxMs, env })
     const text = await readFile(report, 'utf8').catch(() => undefined)
