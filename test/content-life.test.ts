@@ -6,6 +6,7 @@ import type { Role } from '#contract/rights.ts'
 import { encodeCursor } from '#core/page.ts'
 import { draft, flagOf, forgetContent, ifMatch, type Operator, publishNew } from './content-calls.ts'
 import { startWorld, type World } from './harness.ts'
+import { releasedAtOnce } from './locks.ts'
 import { outcomeOf } from './outcome.ts'
 import { makeSpareOperators } from './spare-operators.ts'
 
@@ -152,8 +153,14 @@ test('of changes that are made at once with one revision in mind exactly one is 
     (revision: number) => operator.rollBackContent({ ...flags, body: { number: 1, note: 'x' } }, ifMatch(revision)),
   ]) {
     const revision = await revisionOf()
-    const outcomes = await Promise.all(Array.from({ length: 6 }, (_, at) => outcomeOf(attempt(revision, at))))
-    expect(outcomes.toSorted()).toEqual([...Array(5).fill('precondition_failed'), 'served'])
+    const outcomes = await releasedAtOnce(
+      world,
+      (tx) => tx`select from content_drafts for update`,
+      Array.from({ length: 4 }, (_, at) => () => outcomeOf(attempt(revision, at))),
+      // Whoever changes a draft waits for three seconds.
+      { withinMs: 2_500 },
+    )
+    expect(outcomes?.toSorted()).toEqual([...Array(3).fill('precondition_failed'), 'served'])
     expect(await revisionOf()).toBe(revision + 1)
   }
   const rows = await world.sql`select number, version::int8 from content_versions where kind = 'flags' order by number`

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PlayerId } from '#contract/ids.ts'
-import { codeOf, deleteByOperator, eraserOfWorld, eventsOf, failureOf, meet, untilMet } from './erasing.ts'
+import { codeOf, deleteByOperator, eraserOfWorld, eventsOf, failureOf } from './erasing.ts'
 import { eventually } from './eventually.ts'
 import { cell, type SignedIn, startWorld, type World } from './harness.ts'
+import { releasedAtOnce, untilMet } from './locks.ts'
 
 const dayMs = 24 * 3_600_000
 const [requested, cancelled, deleted] = [
@@ -66,14 +67,15 @@ test('of many who take it back at once one does, and all sign in', async () => {
   const { playerId, answers } = await untilMet(async () => {
     const deviceId = randomUUID()
     const { playerId } = await leave(deviceId)
-    const { calls, met } = await world.sql.begin(async (tx) => {
-      await tx`select from players where player_id = ${playerId} for no key update`
-      const calls = Promise.allSettled(Array.from({ length: 4 }, () => restore(deviceId)))
+    const calls = await releasedAtOnce(
+      world,
+      (tx) => tx`select from players where player_id = ${playerId} for no key update`,
+      Array.from({ length: 4 }, () => () => restore(deviceId).catch(() => undefined)),
       // Two at the least have seen that there is a deletion to take back.
-      return { calls, met: await meet(world, 2) }
-    })
-    const answers = (await calls).flatMap((call) => (call.status === 'fulfilled' ? [call.value] : []))
-    return met && answers.length === 4 ? { playerId, answers } : undefined
+      { waiting: 2 },
+    )
+    const answers = calls?.filter((answer) => answer !== undefined)
+    return answers?.length === 4 ? { playerId, answers } : undefined
   })
   for (const { body } of answers) {
     expect([body.player.id, body.created]).toEqual([playerId, false])

@@ -11,8 +11,8 @@ import { createSecrets } from '#core/secrets.ts'
 import { registerPlayers } from '#db/register.ts'
 import { contentsOf } from './contents.ts'
 import { createCountedDerive } from './counted-derive.ts'
-import { untilOneWaits } from './erasing.ts'
 import { cell, startWorld, type World } from './harness.ts'
+import { untilWaiting } from './locks.ts'
 import { outcomeOf } from './outcome.ts'
 import { addressOf } from './valid-call.ts'
 
@@ -262,7 +262,7 @@ test('a change of a password that waits for a ban or an erasure holds nothing th
   const { outcome } = await world.sql.begin(async (tx) => {
     await tx`select from players where player_id = ${player.id} for no key update`
     const outcome = outcomeOf(world.client({ bearer: accessToken }).changePassword({ body: change }))
-    await untilOneWaits(world)
+    await untilWaiting(world)
     await tx`select from passwords where credential_hash = ${credentialHash} for update nowait`
     return { outcome }
   })

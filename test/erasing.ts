@@ -9,7 +9,6 @@ import { createPeers } from '#core/peers.ts'
 import type { Db } from '#db/client.ts'
 import { createLog } from '#infra/log.ts'
 import type { Cells } from './cells.ts'
-import { eventually } from './eventually.ts'
 import { cell, type World } from './harness.ts'
 import type { WorldCell } from './world-cell.ts'
 
@@ -61,32 +60,3 @@ export const deleteByOperator = (world: World, playerId: PlayerId, key: string =
   world
     .client({ bearer: world.keys.operator })
     .deletePlayer({ params: { playerId } }, { headers: { 'idempotency-key': key } })
-
-/** How many of the database's connections wait for a lock that another one has. */
-export const lockWaits = async ({ sql }: Pick<WorldCell, 'sql'>): Promise<number> =>
-  (await sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`).length
-
-/** Resolves when somebody waits for a lock that another one has. */
-export const untilOneWaits = async (world: Pick<WorldCell, 'sql'>): Promise<void> => {
-  await eventually(async () => (await lockWaits(world)) > 0, 5_000)
-}
-
-/** Whether so many connections come to wait for a lock, soon enough for the first to wait still: it gives up after half a second. */
-export const meet = async (world: Pick<WorldCell, 'sql'>, count: number): Promise<boolean> => {
-  const isSo = async () => (await lockWaits(world)) >= count
-  return eventually(isSo, 400).then(
-    () => true,
-    () => false,
-  )
-}
-
-const scenesMax = 20
-
-/** Plays a scene anew until those who are to meet in it have met: on a busy machine one may be gone before the other comes. */
-export const untilMet = async <Outcome>(scene: () => Promise<Outcome | undefined>): Promise<Outcome> => {
-  for (let played = 0; played < scenesMax; played++) {
-    const outcome = await scene()
-    if (outcome !== undefined) return outcome
-  }
-  throw new Error(`they have not met in ${scenesMax} scenes`)
-}

@@ -6,9 +6,10 @@ import { erase } from '#core/erase.ts'
 import { sha256 } from '#core/secrets.ts'
 import { fileDeadLetter } from '#db/dead-letters.ts'
 import { makeDevice } from './device.ts'
-import { codeOf, deleteByOperator, eraserOfWorld, eventsOf, makeDue, untilOneWaits } from './erasing.ts'
+import { codeOf, deleteByOperator, eraserOfWorld, eventsOf, makeDue } from './erasing.ts'
 import { eventually } from './eventually.ts'
 import { type SignedIn, startWorld, type World } from './harness.ts'
+import { untilWaiting } from './locks.ts'
 
 let world: World
 beforeAll(async () => {
@@ -242,7 +243,7 @@ const whileErasing = async ({ playerId }: SignedIn, work: () => Promise<unknown>
   const { call } = await world.database.db.transaction(async (tx) => {
     await erase(tx, { playerId, now: new Date() })
     const started = codeOf(work())
-    await untilOneWaits(world)
+    await untilWaiting(world)
     return { call: started }
   })
   return call

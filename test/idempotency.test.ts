@@ -8,9 +8,9 @@ import { moveStatement } from '#db/value.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { type CoreCall, signCoreCall } from './core-call.ts'
 import { startCoreProcess } from './core-process.ts'
-import { untilOneWaits } from './erasing.ts'
 import { eventually } from './eventually.ts'
 import { cell, startWorld, type World } from './harness.ts'
+import { untilWaiting } from './locks.ts'
 import { codeOf, type Sent, sentOf } from './wallet-calls.ts'
 
 let world: World
@@ -134,7 +134,7 @@ test('a grant that meets a change of its wallet under way adds to what that leav
   const { granted } = await world.sql.begin(async (tx) => {
     await tx`update wallets set balances = '{"coins": 100}' where player_id = ${playerId}`
     const pending = world.askCore(grantCall(playerId, randomUUID()))
-    await untilOneWaits(world)
+    await untilWaiting(world)
     // Wrapped, for an answer to a promise would be waited for here, before the commit that it waits for.
     return { granted: pending }
   })

@@ -6,8 +6,8 @@ import { linksMax } from '#contract/links.ts'
 import { deviceCredentialOf, emailCredentialOf } from '#core/auth/credential.ts'
 import { lockPlayer } from '#db/players.ts'
 import { createCountedDerive } from './counted-derive.ts'
-import { meet, untilMet, untilOneWaits } from './erasing.ts'
 import { type SignedIn, startWorld, type World } from './harness.ts'
+import { releasedAtOnce, untilMet, untilWaiting } from './locks.ts'
 import { addressOf, newIdToken } from './valid-call.ts'
 
 let world: World
@@ -176,7 +176,7 @@ test('a password that meets an unlink of its address is stored for nobody, for i
     await lockPlayer(tx, playerId)
     await world.sql`delete from passwords where credential_hash = ${credentialHash}`
     const linking = outcomeOf(client.linkEmail({ body: address }))
-    await untilOneWaits(world)
+    await untilWaiting(world)
     await world.sql`update credentials set player_id = null, version = version + 1
       where credential_hash = ${credentialHash}`
     return { linking }
@@ -190,37 +190,36 @@ test('two who unlink at once do not take the last two', async () => {
     const guest = await world.signIn()
     const { client, playerId } = guest
     await client.linkGoogle({ body: { idToken: newIdToken(world) } })
-    const { unlinks, met } = await world.sql.begin(async (sql) => {
+    const unlink = (provider: string) => () => outcomeOf(client.unlink({ params: { provider }, query: {} }))
+    const outcomes = await releasedAtOnce(
+      world,
       // What they take away. The first waits for this, the second for the first.
-      await sql`select from credentials where player_id = ${playerId} for update`
-      const unlink = (provider: string) => outcomeOf(client.unlink({ params: { provider }, query: {} }))
-      return { unlinks: Promise.all(['device', 'google'].map(unlink)), met: await meet(world, 2) }
-    })
-    const outcomes = (await unlinks).toSorted()
-    return met && !outcomes.includes('unavailable') ? { outcomes, left: await providersOf(guest) } : undefined
+      (tx) => tx`select from credentials where player_id = ${playerId} for update`,
+      [unlink('device'), unlink('google')],
+    )
+    return outcomes && !outcomes.includes('unavailable') ? { outcomes, left: await providersOf(guest) } : undefined
   })
-  expect(outcomes).toEqual(['last_credential', 'served'])
+  expect(outcomes.toSorted()).toEqual(['last_credential', 'served'])
   expect(left).toHaveLength(1)
 })
 
 test('a player has twenty links at the most, also when several come at once', async () => {
-  const { client, playerId } = await world.signIn()
-  const rows = Array.from({ length: linksMax - 2 }, () => ({
-    ...deviceCredentialOf(randomUUID()),
-    playerId,
-    version: 1,
-    createdAt: new Date(),
-  }))
-  for (const { provider, credentialHash } of rows)
-    await world.sql`insert into credentials (provider, credential_hash, player_id, version, created_at)
-      values (${provider}, ${credentialHash}, ${playerId}, 1, now())`
-  const outcomes = await Promise.all(
-    Array.from({ length: 5 }, () => outcomeOf(client.linkDevice({ body: newDevice() }))),
-  )
-  expect(new Set(outcomes)).toEqual(new Set(outcomes.includes('served') ? ['served', 'links_full'] : ['links_full']))
-  const { links } = (await client.listLinks()).body
-  expect(links.length).toBeLessThanOrEqual(linksMax)
-  while ((await client.listLinks()).body.links.length < linksMax) await client.linkDevice({ body: newDevice() })
+  const { client, outcomes } = await untilMet(async () => {
+    const { client, playerId } = await world.signIn()
+    for (let links = 1; links < linksMax - 1; links++) {
+      const { provider, credentialHash } = deviceCredentialOf(randomUUID())
+      await world.sql`insert into credentials (provider, credential_hash, player_id, version, created_at)
+        values (${provider}, ${credentialHash}, ${playerId}, 1, now())`
+    }
+    const outcomes = await releasedAtOnce(
+      world,
+      (tx) => tx`select from players where player_id = ${playerId} for no key update`,
+      Array.from({ length: 3 }, () => () => outcomeOf(client.linkDevice({ body: newDevice() }))),
+    )
+    return outcomes && !outcomes.includes('unavailable') ? { client, outcomes } : undefined
+  })
+  expect(outcomes.toSorted()).toEqual(['links_full', 'links_full', 'served'])
+  expect((await client.listLinks()).body.links).toHaveLength(linksMax)
   const error = await client.linkDevice({ body: newDevice() }).catch((reason: unknown) => reason)
   expect(error instanceof CallError && error.is('links_full') && error.problem.linksMax).toBe(linksMax)
 })

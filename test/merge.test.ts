@@ -13,9 +13,8 @@ import { createSecrets, sha256 } from '#core/secrets.ts'
 import { outbox } from '#db/outbox.ts'
 import { lockPlayers } from '#db/players.ts'
 import { makeDevice } from './device.ts'
-import { lockWaits, meet, untilMet } from './erasing.ts'
-import { eventually } from './eventually.ts'
 import { cell, type SignedIn, startWorld, type World } from './harness.ts'
+import { meet, untilMet, untilWaiting } from './locks.ts'
 import { makePlayers } from './wallet-calls.ts'
 
 let world: World
@@ -390,9 +389,9 @@ test('rows of several players are locked in the order of their ids, whoever is n
     return rows.size
   }
   const forth = lock(ids)
-  await eventually(async () => (await lockWaits(world)) === 1, 5_000)
+  await untilWaiting(world)
   const back = lock(ids.toReversed())
-  await eventually(async () => (await lockWaits(world)) === 2, 5_000)
+  await untilWaiting(world, 2)
   release.resolve()
   await holding
   expect(await Promise.all([forth, back])).toEqual([2, 2])

@@ -22,9 +22,9 @@ import { findOperatorBySecret, takeTotpStep } from '#db/operators.ts'
 import { moveStatement } from '#db/value.ts'
 import { createLog } from '#infra/log.ts'
 import { coreCommand } from './core-command.ts'
-import { untilOneWaits } from './erasing.ts'
 import { eventually } from './eventually.ts'
 import { cell, startWorld, type World } from './harness.ts'
+import { untilWaiting } from './locks.ts'
 import { outcomeOf } from './outcome.ts'
 import { makeSpareOperators, type SpareOperator, secretsOf } from './spare-operators.ts'
 
@@ -300,7 +300,7 @@ test('a change of role that meets a sign-in ends the session that it made', asyn
     // As a sign-in does it: the account is locked, and the key not there yet when the change begins.
     await takeTotpStep(tx, account, totpStepOf(world.clock()))
     const changed = db.transaction((other) => setOperatorRole(other, { name, role: 'viewer', now }))
-    await untilOneWaits(world)
+    await untilWaiting(world)
     const rights = { operatorId, role: 'admin' as const, origins: [], scopes: [] }
     const made = await storeApiKey(tx, { kind: 'operator', name, ...rights, expiresAt: null, cell, now })
     return { changed: () => changed, keyId: made.keyId }
@@ -317,7 +317,7 @@ test('a sign-in that meets a change of role gets the new one', async () => {
   const session = await db.transaction(async (tx) => {
     await setOperatorRole(tx, { name: operator.name, role: 'viewer', now })
     const session = signIn(operator)
-    await untilOneWaits(world)
+    await untilWaiting(world)
     return () => session
   })
   expect((await session()).operator.role).toBe('viewer')
@@ -336,7 +336,7 @@ test('a sign-in that meets a reset of its secret or of its enrolment gets nothin
     const { outcome } = await db.transaction(async (tx) => {
       await reset(tx, operator.name)
       const outcome = outcomeOf(signIn(operator))
-      await untilOneWaits(world)
+      await untilWaiting(world)
       return { outcome }
     })
     expect(await outcome).toBe('credential_invalid')
