@@ -12,6 +12,7 @@ const alone = [
   'guarantees/cache-privacy',
   'guarantees/deadline',
   'guarantees/drain',
+  'guarantees/invalidation',
   'guarantees/limiter',
   'guarantees/overload',
   'guarantees/postgres-failover',

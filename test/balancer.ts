@@ -11,6 +11,8 @@ export type Balancer = {
   add(url: string): void
   remove(url: string): void
   isReady(url: string): boolean
+  /** Whether an instance that was ready has said in words that it is not, so that it was sent nothing before it was gone. */
+  hasTakenLeave(url: string): boolean
   /** Resolves when an instance has just been asked, and has the whole pause before it is asked again. */
   untilAsked(url: string): Promise<void>
   /** Requests that were sent on; those whose instance gave no answer, by why; those that found nobody ready. */
@@ -30,6 +32,7 @@ type Instance = {
   readonly agent: Agent
   readonly timer: NodeJS.Timeout
   ready: boolean
+  tookLeave: boolean
   /** Questions on end that it took too long to answer. */
   late: number
   told: (() => void)[]
@@ -43,14 +46,15 @@ export const startBalancer = async (): Promise<Balancer> => {
     const said = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(probeMaxMs) }).then(
       async (answer) => {
         await answer.text()
-        return answer.status === 200
+        return answer.status === 200 ? 'ready' : 'refused'
       },
-      (error: Error) => (error.name === 'TimeoutError' ? 'late' : false),
+      (error: Error) => (error.name === 'TimeoutError' ? 'late' : 'gone'),
     )
     const instance = instances.get(url)
     if (!instance) return
     instance.late = said === 'late' ? instance.late + 1 : 0
-    if (said !== 'late') instance.ready = said
+    if (said === 'refused' && instance.ready) instance.tookLeave = true
+    if (said !== 'late') instance.ready = said === 'ready'
     else if (instance.late >= lateMax) instance.ready = false
     for (const tell of instance.told.splice(0)) tell()
   }
@@ -93,12 +97,20 @@ export const startBalancer = async (): Promise<Balancer> => {
     url: `http://127.0.0.1:${port}`,
     add: (url) => {
       const timer = setInterval(() => void probe(url), probeEveryMs)
-      instances.set(url, { agent: new Agent({ keepAlive: true }), timer, ready: false, late: 0, told: [] })
+      instances.set(url, {
+        agent: new Agent({ keepAlive: true }),
+        timer,
+        ready: false,
+        tookLeave: false,
+        late: 0,
+        told: [],
+      })
       void probe(url)
     },
     remove,
     untilAsked: (url) => new Promise((resolve) => instances.get(url)?.told.push(resolve)),
     isReady: (url) => instances.get(url)?.ready ?? false,
+    hasTakenLeave: (url) => instances.get(url)?.tookLeave ?? false,
     counts,
     stop: async () => {
       for (const url of instances.keys()) remove(url)

@@ -29,11 +29,12 @@ const startDataCentre = async (isolates: number, coreUrl = core.url) => {
 const greet = (url = '') => evaluateAt(world, url)
 const documentsPath = '/internal/documents/content'
 const kept = () => createUpstash({ url: world.upstash.url, token: 'test-token', timeoutMs: 1_000 })
-const untilKept = (hash: string) => expect.poll(() => kept().recall(`last:content/${hash}`)).not.toBe(null)
+const patience = { timeout: 10_000 }
+const untilKept = (hash: string) => expect.poll(() => kept().recall(`last:content/${hash}`), patience).not.toBe(null)
 const untilAllKept = async (hash: string) => {
   await untilKept(hash)
   for (const name of ['content', 'clients'])
-    await expect.poll(() => kept().recall(`last:documents/${name}/eu1`)).not.toBe(null)
+    await expect.poll(() => kept().recall(`last:documents/${name}/eu1`), patience).not.toBe(null)
 }
 
 test.each(['refusing', 'silent'] as const)(
@@ -68,10 +69,10 @@ test('with the core gone a data centre that starts has the last good documents f
   for (const url of [first, next]) expect(await greet(url)).toMatchObject({ status: 200, value: 'first', number: 1 })
   const asked = world.upstash.requests()
   await expect
-    .poll(async () => (await Promise.all(others.map(greet))).map(({ value }) => value))
+    .poll(async () => (await Promise.all(others.map(greet))).map(({ value }) => value), patience)
     .toEqual(others.map(() => 'first'))
-  // Clients, pointers and body: what the first two have learnt stands in the data centre.
-  expect(world.upstash.requests() - asked).toBeLessThanOrEqual(1)
+  // What the first two have learnt, clients, pointers and body, stands in the data centre. Who finds it too late there asks Upstash.
+  expect(world.upstash.requests() - asked).toBeLessThan(2 * others.length)
 })
 
 test('where neither a core nor a data centre nor Upstash has anything it is a 503 that says when to come back', async () => {

@@ -1,14 +1,19 @@
 import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { budgetOf } from '#db/budget.ts'
-import { connectionsOf, type Database, type DatabaseOptions, openDatabase } from '#db/client.ts'
+import { connectionsOf, type Database, type DatabaseOptions, openDatabase, type Tx } from '#db/client.ts'
 import { type Connection, command, openConnection } from '#db/connection.ts'
 import { databaseErrorCode, isOutage, isStatementTimeout } from '#db/errors.ts'
 import { transact } from '#db/transaction.ts'
 import { cloneDatabase } from './database.ts'
 import { eventually } from './eventually.ts'
 import { startHangingProxy } from './hanging-proxy.ts'
+
+/** A silence is told after 175 to 250 ms; beside other tests a machine may be late. What it is without work beside stands in postgres-failover. */
+const toldMaxMs = 1_000
+/** What is refused at once is not asked of anybody. */
+const atOnceMaxMs = 150
 
 let clone: Awaited<ReturnType<typeof cloneDatabase>>
 let direct: postgres.Sql
@@ -96,14 +101,14 @@ test('a database that falls silent rejects what is under way and what is new, an
   proxy.hang()
   const first = await outcomeOf(database.statement('select 1', []))
   expect(isOutage(first.error)).toBe(true)
-  expect(first.ms).toBeLessThanOrEqual(300)
+  expect(first.ms).toBeLessThanOrEqual(toldMaxMs)
   expect(isOutage((await long).error)).toBe(true)
   const next = await outcomeOf(database.db.transaction((tx) => tx.execute(write('meanwhile'))))
   expect(isOutage(next.error)).toBe(true)
-  expect(next.ms).toBeLessThanOrEqual(20)
+  expect(next.ms).toBeLessThanOrEqual(atOnceMaxMs)
   const ping = await outcomeOf(database.ping())
   expect(isOutage(ping.error)).toBe(true)
-  expect(ping.ms).toBeLessThanOrEqual(20)
+  expect(ping.ms).toBeLessThanOrEqual(atOnceMaxMs)
   proxy.resume()
   await eventually(async () => (await outcomeOf(database.ping())).error === undefined, 5_000)
   await database.db.transaction((tx) => tx.execute(write('after')))
@@ -111,18 +116,20 @@ test('a database that falls silent rejects what is under way and what is new, an
   expect(await sessions()).toBeLessThanOrEqual(connectionsOf(4))
 })
 
-test('whether a database is there is asked behind nobody, and answered within 300 ms when it is not', async () => {
+test('whether a database is there is asked behind nobody, and answered soon when it is not', async () => {
   const proxy = await startHangingProxy(Number(new URL(clone.url).port))
   onTestFinished(() => proxy.close())
   const database = open({ poolMax: 2, url: clone.url.replace(/:\d+\//, `:${proxy.port}/`) })
   await database.ping()
   const inLine = Array.from({ length: 3 }, () => outcomeOf(database.statement('select pg_sleep(0.4)', [])))
-  expect(await outcomeOf(database.ping())).toMatchObject({ error: undefined, ms: expect.toSatisfy((ms) => ms < 300) })
+  const asked = await outcomeOf(database.ping())
+  expect(asked.error).toBeUndefined()
+  expect(asked.ms).toBeLessThan(toldMaxMs)
   expect((await Promise.all(inLine)).map(({ error }) => error)).toEqual([undefined, undefined, undefined])
   proxy.hang()
   const { error, ms } = await outcomeOf(database.ping())
   expect(isOutage(error)).toBe(true)
-  expect(ms).toBeLessThanOrEqual(300)
+  expect(ms).toBeLessThanOrEqual(toldMaxMs)
 })
 
 test('a connection to ask on that is slowly made anew is not taken for silence', async () => {
@@ -140,17 +147,27 @@ test('a silence is told though the connection to ask on was lost before it, in t
   const proxy = await startHangingProxy(Number(new URL(clone.url).port))
   onTestFinished(() => proxy.close())
   const database = open({ url: clone.url.replace(/:\d+\//, `:${proxy.port}/`) })
-  const work = async (ms: number) => {
-    for (const until = performance.now() + ms; performance.now() < until; ) await database.statement('select 2', [])
+  await database.statement('select 2', [])
+  const asked = async () => {
+    const rows = await direct`select from pg_stat_activity
+      where application_name like 'link %' and datname = current_database() and query = 'select 1'`
+    return rows.length > 0
   }
-  await work(100)
-  const working = work(600)
+  await eventually(asked, 2_000)
+  // No look finds it quiet for long, so that it is asked for no other reason than that its connection is a new one.
+  const frozen = vi.spyOn(performance, 'now').mockReturnValue(performance.now())
+  onTestFinished(() => frozen.mockRestore())
   await endIdle('select 1')
-  await working
+  for (let turn = 0; turn < 100 && !(await asked()); turn++) {
+    await database.statement('select 2', [])
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  frozen.mockRestore()
+  expect(await asked(), 'it is asked on a new connection').toBe(true)
   proxy.hang()
   const { error, ms } = await outcomeOf(database.statement('select 2', []))
   expect(isOutage(error)).toBe(true)
-  expect(ms).toBeLessThanOrEqual(300)
+  expect(ms).toBeLessThanOrEqual(toldMaxMs)
 })
 
 test('a connection whose server has become one that takes no writes is not used again', async () => {
@@ -164,67 +181,76 @@ test('a connection whose server has become one that takes no writes is not used 
   expect(await notes()).toEqual(['c', 'd'])
 })
 
+/** Of how long the server takes a statement to be good for, in a transaction. */
+const limitOf = async (tx: Tx) => {
+  const [row] = await tx.execute<{ limit: string }>(sql`select current_setting('statement_timeout') as limit`)
+  return row?.limit
+}
+
 test('every statement of a transaction ends at the deadline, and nothing of it stays', async () => {
+  let now = Date.now()
+  const byHand = open({ clock: () => now })
+  const limits = await byHand.until(now + 4_000).transaction(async (tx) => {
+    const first = await limitOf(tx)
+    now += 2_000
+    return [first, await limitOf(tx)]
+  })
+  expect(limits).toEqual(['3985ms', '1985ms'])
+
   const database = open()
   await database.ping()
-  const db = database.until(Date.now() + 800)
   const { error, ms } = await outcomeOf(
-    db.transaction(async (tx) => {
+    database.until(Date.now() + 800).transaction(async (tx) => {
       await tx.execute(write('late'))
-      await tx.execute(sleep(0.6))
       await tx.execute(sleep(5))
     }),
   )
   expect(isStatementTimeout(error)).toBe(true)
-  expect(ms).toBeLessThan(1_150)
+  expect(ms).toBeLessThan(4_000)
   expect(await notes()).toEqual([])
 })
 
 test('after a savepoint was taken back the deadline still holds', async () => {
-  const database = open()
-  await database.ping()
-  const { error, ms } = await outcomeOf(
-    database.until(Date.now() + 1_200).transaction(async (tx) => {
-      await tx.execute(sleep(0.4))
-      const inner = tx.transaction(async (savepoint) => {
-        await savepoint.execute(sleep(0.5))
-        await savepoint.execute(sql`select 1 / 0`)
-      })
-      await inner.catch(() => {})
-      await tx.execute(sleep(5))
-    }),
-  )
-  expect(isStatementTimeout(error)).toBe(true)
-  expect(ms).toBeLessThan(1_500)
+  let now = Date.now()
+  const database = open({ clock: () => now })
+  const limit = await database.until(now + 4_500).transaction(async (tx) => {
+    const inner = tx.transaction(async (savepoint) => {
+      now += 1_500
+      await savepoint.execute(sql`select 1 / 0`)
+    })
+    await inner.catch(() => {})
+    return limitOf(tx)
+  })
+  expect(limit).toBe('2985ms')
 })
 
 test('what waits for a connection beyond its deadline is not begun, and who waits longer is', async () => {
   const database = open({ poolMax: 2 })
-  const holding = outcomeOf(database.db.execute(sleep(0.6)))
+  const holding = outcomeOf(database.db.execute(sleep(1.5)))
   const impatient = await outcomeOf(database.until(Date.now() + 200).execute(write('impatient')))
   expect(isStatementTimeout(impatient.error)).toBe(true)
-  expect(impatient.ms).toBeLessThan(400)
-  await database.until(Date.now() + 3_000).execute(write('patient'))
+  expect(impatient.ms).toBeLessThan(1_400)
+  await database.until(Date.now() + 5_000).execute(write('patient'))
   await holding
   expect(await notes()).toEqual(['patient'])
 })
 
 test('when its connection breaks, nothing of a transaction is done on another one', async () => {
-  const database = open()
+  const connection = connect(clone.url)
+  const budget = budgetOf({ mostMs: 5_000, clock: Date.now })
   const { error } = await outcomeOf(
-    database.db.transaction(async (tx) => {
-      await tx.execute(write('first'))
-      const [own] = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`)
+    transact(connection, budget, async (scope) => {
+      const insert = (note: string) => scope.send(command(`insert into notes values ('${note}')`))
+      await insert('first')
+      const [own] = await scope.send<{ pid: number }[]>(command('select pg_backend_pid() as pid'))
       await direct`select pg_terminate_backend(${own?.pid ?? 0}, 1000)`
-      const second = tx.execute(write('second')).catch(() => {})
-      const third = tx.execute(write('third')).catch(() => {})
-      await Promise.all([second, third])
-      await tx.execute(write('fourth'))
+      await eventually(async () => connection.isClosed, 2_000)
+      await Promise.all(['second', 'third'].map((note) => insert(note).catch(() => {})))
+      await insert('fourth')
     }),
   )
   expect(isOutage(error)).toBe(true)
-  await database.db.execute(write('outside'))
-  expect(await notes()).toEqual(['outside'])
+  expect(await notes()).toEqual([])
 })
 
 test('whatever sessions are ended under it, every transaction settles, and is done whole or not at all', async () => {
@@ -280,13 +306,14 @@ test('what is not sent by its deadline, for a connection that is slowly made, is
   ]
   for (const { error, ms } of await Promise.all(late.map(outcomeOf))) {
     expect(isStatementTimeout(error)).toBe(true)
-    expect(ms).toBeLessThan(500)
+    // Sooner than a connection is made.
+    expect(ms).toBeLessThan(750)
   }
   // What was sent too late would be in front of these, on the same connections.
   const patient = () => [database.db.execute(sleep(0.1)), database.db.transaction((tx) => tx.execute(sleep(0.1)))]
   await Promise.all([...patient(), ...patient()])
   expect(await notes()).toEqual([])
-  await database.until(Date.now() + 300).execute(write('in time'))
+  await database.until(Date.now() + 2_000).execute(write('in time'))
   expect(await notes()).toEqual(['in time'])
 })
 
@@ -294,23 +321,25 @@ test('what is sent on a connection that is just breaking is rejected too', async
   const proxy = await startHangingProxy(Number(new URL(clone.url).port))
   onTestFinished(() => proxy.close())
   const url = clone.url.replace(/:\d+\//, `:${proxy.port}/`)
-  const idle = connect(url)
-  await idle.send(command('select 1'))
-  const busy = connect(url)
-  await busy.send(command('select 1'))
-  // The idle one has had its error by then, and not its end.
-  const after = busy.send(command('select pg_sleep(5)')).catch(() => outcomeOf(idle.send(command('select 1'))))
-  await eventually(
-    async () => (await direct`select from pg_stat_activity where query like '%sleep(5)'`).length === 1,
-    2_000,
-  )
-  proxy.reset()
-  let outcome: unknown
-  after.then((settled) => {
-    outcome = settled
-  })
-  await eventually(async () => outcome !== undefined, 2_000)
-  expect(outcome).toMatchObject({ error: expect.toSatisfy(isOutage) })
+  const isAsleep = async () =>
+    (await direct`select from pg_stat_activity where query like '%sleep(5)' and state = 'active'`).length > 0
+  // Whether the two breaks are heard of in one turn of the loop is for the kernel to say.
+  for (let scene = 0; scene < 5; scene++) {
+    const [idle, busy] = [connect(url), connect(url)]
+    await idle.send(command('select 1'))
+    await busy.send(command('select 1'))
+    // The idle one has had its error by then, and not its end.
+    const after = busy.send(command('select pg_sleep(5)')).catch(() => outcomeOf(idle.send(command('select 1'))))
+    await eventually(isAsleep, 2_000)
+    proxy.reset()
+    let outcome: unknown
+    after.then((settled) => {
+      outcome = settled
+    })
+    await eventually(async () => outcome !== undefined, 2_000)
+    expect(outcome).toMatchObject({ error: expect.toSatisfy(isOutage) })
+    await eventually(async () => !(await isAsleep()), 2_000)
+  }
 })
 
 test('a transaction that fails as it begins leaves its connection outside of it', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { newId, type PlayerId } from '#contract/ids.ts'
 import { createApiKey } from '#core/api-keys.ts'
 import { fingerprintOf } from '#core/request.ts'
@@ -10,7 +10,7 @@ import { type CoreCall, signCoreCall } from './core-call.ts'
 import { startCoreProcess } from './core-process.ts'
 import { eventually } from './eventually.ts'
 import { cell, startWorld, type World } from './harness.ts'
-import { untilWaiting } from './locks.ts'
+import { releasedAtOnce, untilMet } from './locks.ts'
 import { codeOf, type Sent, sentOf } from './wallet-calls.ts'
 
 let world: World
@@ -128,18 +128,19 @@ test('two core processes that write to one wallet all the time lose nothing of w
 })
 
 test('a grant that meets a change of its wallet under way adds to what that leaves', async () => {
-  const { playerId } = await world.signIn()
-  const balance = async () =>
-    Number((await world.sql`select balances->>'coins' as coins from wallets where player_id = ${playerId}`)[0]?.coins)
-  const { granted } = await world.sql.begin(async (tx) => {
-    await tx`update wallets set balances = '{"coins": 100}' where player_id = ${playerId}`
-    const pending = world.askCore(grantCall(playerId, randomUUID()))
-    await untilWaiting(world)
-    // Wrapped, for an answer to a promise would be waited for here, before the commit that it waits for.
-    return { granted: pending }
+  const { playerId, status } = await untilMet(async () => {
+    const { playerId } = await world.signIn()
+    const answers = await releasedAtOnce(
+      world,
+      (tx) => tx`update wallets set balances = '{"coins": 100}' where player_id = ${playerId}`,
+      [() => world.askCore(grantCall(playerId, randomUUID()))],
+    )
+    const status = answers?.[0]?.status
+    return status === 503 || status === undefined ? undefined : { playerId, status }
   })
-  expect((await granted).status).toBe(200)
-  expect(await balance()).toBe(110)
+  expect(status).toBe(200)
+  const [row] = await world.sql`select balances->>'coins' as coins from wallets where player_id = ${playerId}`
+  expect(Number(row?.coins)).toBe(110)
 })
 
 const principalOfServer = async (): Promise<string> => {
@@ -181,13 +182,22 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 test('a call under a key that another process has in hand waits for that answer and replays it', async () => {
   const players = await signInMany(16)
+  const statements = vi.spyOn(world.database, 'statement')
+  onTestFinished(() => statements.mockRestore())
+  /** A set has come back, so somebody has found their key in hand. */
+  const hasLooked = async () =>
+    statements.mock.calls.some(
+      ([text], at) => text === moveStatement.passing && statements.mock.settledResults[at]?.type === 'fulfilled',
+    )
   for (let round = 0; round < 10; round++) {
+    statements.mockClear()
     const calls = players.map(({ playerId }) => ({ key: randomUUID(), playerId }))
     const asked = calls.map(({ key, playerId }) => ({ key, call: grantCall(playerId, key) }))
     const other = await claimElsewhere(asked.map(({ key, call }) => ({ key, fingerprint: fingerprintOfCall(call) })))
     const answers = Promise.all(
       asked.map(async ({ key, call }) => ({ key, sent: await sentOf(await world.askCore(call)) })),
     )
+    await eventually(hasLooked, 5_000)
     await pause(Math.random() * 60)
     await other.commit()
     for (const { key, sent } of await answers)

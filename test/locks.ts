@@ -20,7 +20,7 @@ export const meet = async (world: Pick<WorldCell, 'sql'>, count: number, withinM
   )
 }
 
-const scenesMax = 20
+const scenesMax = 10
 
 /** Plays a scene anew until those who are to meet in it have met: on a busy machine one may be gone before the other comes. */
 export const untilMet = async <Outcome>(scene: () => Promise<Outcome | undefined>): Promise<Outcome> => {
@@ -45,5 +45,6 @@ export const releasedAtOnce = async <Outcome>(
     await hold(tx)
     return { outcomes: Promise.all(calls.map((call) => call())), met: await meet(world, waiting, withinMs) }
   })
-  return met ? outcomes : undefined
+  const all = await outcomes
+  return met ? all : undefined
 }

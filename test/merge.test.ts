@@ -376,6 +376,12 @@ test('of two merges of the same accounts at once, one into the other and back, e
 test('rows of several players are locked in the order of their ids, whoever is named first, so nobody waits in a circle', async () => {
   const ids = (await makePlayers(world, 2)).toSorted()
   const [, last = ''] = ids
+  const lock = async (playerIds: readonly PlayerId[]) => {
+    const rows = await world.database.db.transaction((tx) => lockPlayers(tx, playerIds))
+    return rows.size
+  }
+  // Both have their connections, which take their time to be made.
+  await Promise.all([lock(ids), lock(ids)])
   const held = Promise.withResolvers<void>()
   const release = Promise.withResolvers<void>()
   const holding = world.sql.begin(async (tx) => {
@@ -384,10 +390,6 @@ test('rows of several players are locked in the order of their ids, whoever is n
     await release.promise
   })
   await held.promise
-  const lock = async (playerIds: readonly PlayerId[]) => {
-    const rows = await world.database.db.transaction((tx) => lockPlayers(tx, playerIds))
-    return rows.size
-  }
   const forth = lock(ids)
   await untilWaiting(world)
   const back = lock(ids.toReversed())

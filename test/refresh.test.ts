@@ -5,11 +5,13 @@ import { parseNamedKeys } from '#contract/edge-request.ts'
 import { cellSchema, newId, type PlayerId, sessionIdSchema } from '#contract/ids.ts'
 import { encodeToken, firstToken, parseToken, successorOf, tokenHash } from '#core/auth/refresh-token.ts'
 import { createSecrets } from '#core/secrets.ts'
+import { isLockTimeout } from '#db/errors.ts'
 import { rotateNewest } from '#db/rotate.ts'
 import { lockSession, rotateSession } from '#db/sessions.ts'
 import { type CoreCall, signCoreCall } from './core-call.ts'
 import { eventually } from './eventually.ts'
 import { startWorld, type World } from './harness.ts'
+import { meet, untilMet } from './locks.ts'
 
 let world: World
 beforeAll(async () => {
@@ -97,28 +99,30 @@ test('a late twin of an earlier refresh never takes a session back to an older t
 })
 
 test('who looks at a session while another changes it waits, and decides over what the other has left', async () => {
-  const { token } = await signIn()
-  const sessionId = sessionIdOf(token)
   const { db } = world.database
-  const order: string[] = []
-  const looked = Promise.withResolvers<void>()
-  const first = db.transaction(async (tx) => {
-    await lockSession(tx, sessionId)
-    looked.resolve()
-    await new Promise((resolve) => setTimeout(resolve, 150))
-    order.push('the first changes it')
-    await rotateSession(tx, sessionId, {
-      generation: 1,
-      tokenHash: '0'.repeat(64),
-      usedAtMs: [],
-      expiresAt: new Date(),
+  const changed = { generation: 1, tokenHash: '0'.repeat(64), usedAtMs: [], expiresAt: new Date() }
+  const { second, order } = await untilMet(async () => {
+    const sessionId = sessionIdOf((await signIn()).token)
+    const order: string[] = []
+    const looked = Promise.withResolvers<void>()
+    const first = db.transaction(async (tx) => {
+      await lockSession(tx, sessionId)
+      looked.resolve()
+      const met = await meet(world, 1)
+      order.push('the first changes it')
+      await rotateSession(tx, sessionId, changed)
+      return met
     })
+    await looked.promise
+    const second = await db
+      .transaction((tx) => lockSession(tx, sessionId))
+      .catch((error: unknown) => {
+        if (!isLockTimeout(error)) throw error
+      })
+    order.push('the second sees it')
+    return (await first) && second ? { second, order } : undefined
   })
-  await looked.promise
-  const second = await db.transaction(async (tx) => lockSession(tx, sessionId))
-  order.push('the second sees it')
-  await first
-  expect([second?.generation, order]).toEqual([1, ['the first changes it', 'the second sees it']])
+  expect([second.generation, order]).toEqual([1, ['the first changes it', 'the second sees it']])
 })
 
 test('who is refreshed together with a session that another holds does not wait for it', async () => {

@@ -227,8 +227,8 @@ test('no more than six cells are asked at once, and all are asked', async () => 
   }
   const sent = send({ items: others.map((name) => grant(playerIn(name))) })
   await sixWait.promise
-  // Whoever would be asked too many has the time to be.
-  await new Promise((resolve) => setTimeout(resolve, 200))
+  // Whoever would be asked too many has the time to be: each look comes after all that has arrived by then.
+  for (let look = 0; look < 10 && waiting === 6; look++) await new Promise((resolve) => setTimeout(resolve, 30))
   released.resolve()
   expect(briefly(resultsOf(await sent))).toEqual(others.map(() => 'applied'))
   expect([most, asked.length]).toEqual([6, others.length])

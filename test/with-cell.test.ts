@@ -51,6 +51,8 @@ else if (args[1] === 'ssh') {
   // One that is lost listens, but not where it should.
   server.listen(process.env.FAKE_SSH === 'lost' ? 0 : Number(port), '127.0.0.1', () =>
     writeFileSync(at('tunnel'), String(server.address().port)))
+  // Nobody ends one that is left behind.
+  setTimeout(() => process.exit(0), 60_000)
 } else { console.error('nobody expected: gcloud ' + args.join(' ')); process.exit(99) }
 `
 

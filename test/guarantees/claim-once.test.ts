@@ -6,7 +6,7 @@ import type { CoreCall } from '#test/core-call.ts'
 import { type CoreProcess, startCoreProcess } from '#test/core-process.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
 import { startWorld, type World } from '#test/harness.ts'
-import { meet, untilMet } from '#test/locks.ts'
+import { releasedAtOnce, untilMet } from '#test/locks.ts'
 import { publishDocument } from '#test/published.ts'
 import { makeSpareSessions, type SpareSession, type SpareSessions } from '#test/spare-sessions.ts'
 import { moveCall, type Sent, sentOf } from '#test/wallet-calls.ts'
@@ -56,10 +56,10 @@ const callOf = ({ playerId, sessionId }: SpareSession, action: Action, run = 0):
 })
 
 /** To one of two processes on the same database. What is told to come again does, as a client's call. */
-const send = async (call: CoreCall, way: number): Promise<Sent> => {
+const send = async (call: CoreCall, way: number): Promise<Sent & { readonly attempts: number }> => {
   for (let attempt = 1; ; attempt++) {
     const sent = await sentOf(await (way % 2 === 0 ? world.askCore(call) : second.ask(call)))
-    if ((sent.status !== 503 && sent.retryAfter === null) || attempt === 50) return sent
+    if ((sent.status !== 503 && sent.retryAfter === null) || attempt === 50) return { ...sent, attempts: attempt }
   }
 }
 
@@ -132,12 +132,13 @@ test('of a crowd that claims the same rewards under keys of its own, over two pr
 const bothWaiting = (action: Action, table: string) =>
   untilMet(async () => {
     const session = sessions.next()
-    const { met } = await world.sql.begin(async (tx) => {
-      await tx`select from ${tx(table)} where player_id = ${session.playerId} for update`
-      const answers = Promise.all([0, 1].map((way) => send(callOf(session, action), way)))
-      return { met: (await meet(world, 2)) ? { answers, playerId: session.playerId } : undefined }
-    })
-    return met
+    const both = await releasedAtOnce(
+      world,
+      (tx) => tx`select from ${tx(table)} where player_id = ${session.playerId} for update`,
+      [0, 1].map((way) => () => send(callOf(session, action), way)),
+    )
+    // Whoever had to call again has waited for nobody.
+    return both?.every(({ attempts }) => attempts === 1) ? { both, playerId: session.playerId } : undefined
   })
 
 test.each([
@@ -146,8 +147,7 @@ test.each([
 ] as const)(
   'of two %s that wait for one row in two processes, the second is answered as the first',
   async (_, action, table, type) => {
-    const { answers, playerId } = await bothWaiting(action, table)
-    const both = await answers
+    const { both, playerId } = await bothWaiting(action, table)
     expect(both.map(({ status, replayed }) => `${status} ${replayed}`).sort()).toEqual(['200 false', '200 true'])
     expect(new Set(both.map(({ text }) => text)).size).toBe(1)
     expect(await world.sql`select from outbox where type = ${type} and data->>'playerId' = ${playerId}`).toHaveLength(1)

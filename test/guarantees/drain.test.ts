@@ -142,6 +142,7 @@ const restartInTurn = async (places: CoreProcess[]): Promise<number[]> => {
     })
     places[restart % placesCount] = await startPlace()
     expect(await left).toEqual({ code: 0, signal: null })
+    expect(balancer.hasTakenLeave(leaving.url), 'it said that it leaves').toBe(true)
     // Not before: that it has gone the balancer finds out by itself.
     balancer.remove(leaving.url)
     await leaving.stop()

@@ -25,6 +25,7 @@ const pollMs = 5
 const watched = sized({ short: 10, long: 100 })
 const watchedAtOnce = 10
 const watchEveryMs = 50
+const scenesMax = 5
 const { freshMs, staleMs, hardMs } = getProfile.delivery
 /** How much of its life an entry has left when it is read that is to outlive it. */
 const leftMs = 3_500
@@ -168,18 +169,26 @@ test(
     const behind: { readonly reader: string; readonly ms: number }[] = []
     let copied = 0
     const watch = async (person: Person) => {
+      const before = await versionOf(person)
       const first = await read(near.urls[0], person)
       await read(far.urls[0], person)
       const { at, consistency } = await change(person, 'Changed')
       // One who never read it copies what is in the data centre, shortly before it grows old, and must not keep it longer.
       const copies = async () => {
+        while ((await versionOf(person)) <= before) await pause(pollMs)
+        const toldAt = performance.now()
         await pause(first.answeredAt + freshMs * 0.8 - performance.now())
-        return follow('another isolate', near.urls[1], person, at)
+        return { toldAt, later: await follow('another isolate', near.urls[1], person, at) }
       }
       const own = await read(world.edgeUrl, person, { 'perigee-consistency': consistency })
       expect(own).toMatchObject({ status: 200, name: 'Changed' })
-      const [later] = await Promise.all([copies(), follow('another data centre', far.urls[0], person, at)])
-      if (later[0]?.cacheStatus.includes('detail=data-centre') && later[0].name !== 'Changed') copied++
+      const following = follow('another data centre', far.urls[0], person, at)
+      const [{ toldAt, later }] = await Promise.all([copies(), following])
+      const [copy] = later
+      if (!copy?.cacheStatus.includes('detail=data-centre') || copy.name === 'Changed' || copy.askedAt < toldAt) return
+      copied++
+      const last = later.findLast(({ name }) => name !== 'Changed') ?? copy
+      expect(last.askedAt - first.answeredAt, 'the life of a copy').toBeLessThanOrEqual(freshMs + slackMs)
     }
     /** Reads until the bound has passed, and notes when the old name was last asked for in vain. */
     const follow = async (reader: string, url: string | undefined, person: Person, at: number): Promise<Seen[]> => {
@@ -192,11 +201,15 @@ test(
       behind.push({ reader, ms: last ? last.askedAt - at : 0 })
       return seen
     }
-    await forEach(await createPeople(watched), watchedAtOnce, watch)
+    const [guide = expect.fail('one was asked for')] = await createPeople(1)
+    for (const url of [...near.urls, ...far.urls, world.edgeUrl]) await read(url, guide)
+    // On a busy machine all of them may be too late to copy anything.
+    for (let scene = 0; copied === 0 && scene < scenesMax; scene++)
+      await forEach(await createPeople(watched), watchedAtOnce, watch)
     const mostOf = (name: string) =>
       Math.round(Math.max(...behind.filter(({ reader }) => reader === name).map(({ ms }) => ms)))
     tell('invalidation, behind a change through HTTP', {
-      players: watched,
+      players: behind.length / 2,
       'copied from the data centre just before it grew old': copied,
       'another isolate, at most ms': mostOf('another isolate'),
       'another data centre, at most ms': mostOf('another data centre'),
