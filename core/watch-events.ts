@@ -55,9 +55,9 @@ export const watchSubscriber = (
   { consumer, direct, clock }: { readonly consumer: string; readonly direct: boolean; readonly clock: () => number },
 ): Subscriber => {
   if (!telemetry.enabled) return subscriber
-  const lag = telemetry.histogram(metrics.consumerLag, seconds)
-  const consumed = telemetry.counter(metrics.consumed)
   const ofConsumer = { 'perigee.consumer': consumer }
+  const lag = telemetry.histogram(metrics.consumerLag, seconds)(ofConsumer)
+  const consumed = telemetry.counter(metrics.consumed)
   const begin = ({ attributes }: BusMessage) =>
     telemetry.startSpan(`process ${consumer}`, {
       kind: 'consumer',
@@ -82,7 +82,7 @@ export const watchSubscriber = (
         span?.end()
         consumed(1, { ...ofConsumer, 'perigee.outcome': 'taken' })
         const lagMs = clock() - occurredAtOf(message)
-        if (lagMs >= 0) lag(lagMs / 1_000, ofConsumer)
+        if (lagMs >= 0) lag(lagMs / 1_000)
       } catch (error) {
         span?.end(error instanceof Error ? error.name : 'error')
         consumed(1, { ...ofConsumer, 'perigee.outcome': 'failed' })

@@ -1,5 +1,5 @@
 import { type LoadClass, loadClasses } from '#contract/load-class.ts'
-import type { Attributes, Telemetry } from '#infra/telemetry.ts'
+import type { Attributes, Series, Telemetry } from '#infra/telemetry.ts'
 import { metrics } from './metrics.ts'
 
 /** A request under way, as it is seen. */
@@ -35,20 +35,15 @@ const unwatchedRequests: WatchRequests = ({ traceparent }, answer) => answer({ t
  */
 export const createWatchRequests = (telemetry: Telemetry): WatchRequests => {
   if (!telemetry.enabled) return unwatchedRequests
-  const duration = telemetry.histogram(metrics.requestDuration, seconds)
-  const seriesOf = createSeries()
+  const kindOf = createKinds(telemetry.histogram(metrics.requestDuration, seconds))
   const count = countByClass(telemetry)
   return ({ method, route, loadClass, traceparent }, answer) => {
     const startedAt = performance.now()
-    const series = seriesOf(methods.has(method) ? method : '_OTHER', route, loadClass)
-    const span = telemetry.startSpan(series.name, {
-      kind: 'server',
-      parent: traceparent,
-      attributes: series.attributes,
-    })
+    const { name, attributes, durationOf } = kindOf(methods.has(method) ? method : '_OTHER', route, loadClass)
+    const span = telemetry.startSpan(name, { kind: 'server', parent: traceparent, attributes })
     const end: WatchedRequest['end'] = ({ status, principal, code }) => {
       const failed = code ?? (status >= 400 ? String(status) : undefined)
-      duration((performance.now() - startedAt) / 1_000, series.ended(status, failed))
+      durationOf(status, failed)((performance.now() - startedAt) / 1_000)
       if (loadClass) count(loadClass, status)
       if (!span) return
       span.set({ ...endedAttributes(status, failed), 'perigee.principal': principal })
@@ -79,16 +74,18 @@ const countByClass = (telemetry: Telemetry) => {
   }
 }
 
-type Series = {
+/** Requests of one method to one route. */
+type Kind = {
   readonly name: string
   readonly attributes: Attributes
-  readonly ended: (status: number, failed: string | undefined) => Attributes
+  /** Takes how long those took that ended so. */
+  readonly durationOf: (status: number, failed: string | undefined) => Series
 }
 
-/** What is said of requests of one method to one route, made once: there are no more of them than routes, statuses and codes. */
-const createSeries = () => {
-  const known = new Map<string, Series>()
-  return (method: string, route: string, loadClass: LoadClass | undefined): Series => {
+/** What is said of requests, made once: there are no more kinds and ends of them than routes, statuses and codes. */
+const createKinds = (seriesOf: (attributes: Attributes) => Series) => {
+  const known = new Map<string, Kind>()
+  return (method: string, route: string, loadClass: LoadClass | undefined): Kind => {
     const name = `${method} ${route}`
     const found = known.get(name)
     if (found) return found
@@ -99,16 +96,18 @@ const createSeries = () => {
       // A route has one class, so this makes no more series.
       ...(loadClass ? { 'perigee.load_class': loadClass } : {}),
     }
-    const byEnd = new Map<string, Attributes>()
-    const ended = (status: number, failed: string | undefined): Attributes => {
+    const byEnd = new Map<string, Series>()
+    const durationOf = (status: number, failed: string | undefined): Series => {
       const key = failed === undefined ? String(status) : `${status} ${failed}`
-      const made = byEnd.get(key) ?? { ...attributes, ...endedAttributes(status, failed) }
-      byEnd.set(key, made)
-      return made
+      const made = byEnd.get(key)
+      if (made) return made
+      const series = seriesOf({ ...attributes, ...endedAttributes(status, failed) })
+      byEnd.set(key, series)
+      return series
     }
-    const series = { name, attributes, ended }
-    known.set(name, series)
-    return series
+    const kind = { name, attributes, durationOf }
+    known.set(name, kind)
+    return kind
   }
 }
 

@@ -25,8 +25,8 @@ export const unwatched: WatchSets = () => ({ span: () => undefined, run: (_, wor
 /** Measures sets by kind: how many go together, how long they take, how many wait. */
 export const createWatchSets = (telemetry: Telemetry): WatchSets => {
   if (!telemetry.enabled) return unwatched
-  const size = telemetry.histogram(metrics.setSize, setSizes)
-  const duration = telemetry.histogram(metrics.setDuration, seconds)
+  const sizeOf = telemetry.histogram(metrics.setSize, setSizes)
+  const durationOf = telemetry.histogram(metrics.setDuration, seconds)
   const kinds: SetKind[] = []
   telemetry.observe('gauge', metrics.setWaiting, () =>
     kinds.map(({ name, waiting }) => ({ value: waiting(), attributes: { 'perigee.set': name } })),
@@ -34,6 +34,7 @@ export const createWatchSets = (telemetry: Telemetry): WatchSets => {
   return (kind) => {
     kinds.push(kind)
     const attributes: Attributes = { 'perigee.set': kind.name }
+    const [size, duration] = [sizeOf(attributes), durationOf(attributes)]
     const begin = (parent: Span, members: number) =>
       telemetry.within(parent, () =>
         telemetry.startSpan(`set ${kind.name}`, {
@@ -48,8 +49,8 @@ export const createWatchSets = (telemetry: Telemetry): WatchSets => {
         const spans = members.flatMap(({ span }) => (span ? [begin(span, members.length)] : []))
         const end = (failure?: string) => {
           for (const span of spans) span?.end(failure)
-          size(members.length, attributes)
-          duration((performance.now() - startedAt) / 1_000, attributes)
+          size(members.length)
+          duration((performance.now() - startedAt) / 1_000)
         }
         try {
           const result = await telemetry.within(undefined, work)

@@ -16,6 +16,7 @@ import {
 } from '@opentelemetry/api'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
 import { startNodeSdk } from '@opentelemetry/sdk-node'
+import { createBatches } from './batches.ts'
 import type { Metric, ReportingService, Span, SpanOptions, Telemetry } from './telemetry.ts'
 
 /** What the SDK does where nobody has said otherwise. Its own minute between two exports is as long as an alert may take. */
@@ -61,6 +62,7 @@ export const startTelemetry = (service: ReportingService, onLoss: (times: number
   const meter = metrics.getMeter(service.name)
 
   const unsampledIsDone = followsParents(tracer)
+  const batches = createBatches()
 
   const startSpan = (name: string, { kind, attributes, parent }: SpanOptions): Span | undefined => {
     if (unsampledIsDone && parent?.endsWith('-00')) return undefined
@@ -75,7 +77,11 @@ export const startTelemetry = (service: ReportingService, onLoss: (times: number
     enabled: true,
     startSpan,
     activeSpan: () => context.active().getValue(activeKey) as Span | undefined,
-    within: (span, work) => context.with(span instanceof RecordedSpan ? span.context : ROOT_CONTEXT, work),
+    within: (span, work) => {
+      const wanted = span instanceof RecordedSpan ? span.context : ROOT_CONTEXT
+      // Mostly nothing is recorded, and to say so again would cost each promise of the work something.
+      return context.active() === wanted ? work() : context.with(wanted, work)
+    },
     counter: (metric) => {
       const counter = meter.createCounter(metric.name, metric)
       return (value, attributes) => counter.add(value, attributes)
@@ -83,7 +89,7 @@ export const startTelemetry = (service: ReportingService, onLoss: (times: number
     histogram: (metric, boundaries) => {
       const advice = { explicitBucketBoundaries: [...boundaries] }
       const histogram = meter.createHistogram(metric.name, { ...metric, advice })
-      return (value, attributes) => histogram.record(value, attributes)
+      return (attributes) => batches.series((value) => histogram.record(value, attributes))
     },
     observe: (kind, metric, read) => {
       const observable = createObservable(kind, metric)
@@ -92,6 +98,7 @@ export const startTelemetry = (service: ReportingService, onLoss: (times: number
       })
     },
     close: (maxMs) => {
+      batches.flush()
       closing ??= Promise.race([
         sdk.shutdown().catch(() => {}),
         new Promise<void>((resolve) => setTimeout(resolve, maxMs).unref()),

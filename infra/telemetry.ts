@@ -20,8 +20,11 @@ export type Span = {
 /** A metric: its name, its unit in UCUM as OpenTelemetry has it, and a sentence. */
 export type Metric = { readonly name: string; readonly unit: string; readonly description: string }
 
-/** Something counted or measured, with attributes of which there are few. */
-export type Recorder = (value: number, attributes: Attributes) => void
+/** Something counted, with attributes of which there are few. */
+export type Counter = (value: number, attributes: Attributes) => void
+
+/** Something measured, of one set of attributes. It may be told on a second later. */
+export type Series = (value: number) => void
 
 export type Observation = { readonly value: number; readonly attributes?: Attributes }
 
@@ -39,9 +42,12 @@ export type Telemetry = {
   /** Runs work as a part of a span, and all that it waits for; of none where it is undefined. */
   within<Result>(span: Span | undefined, work: () => Result): Result
   /** A sum that only grows. */
-  counter(metric: Metric): Recorder
-  /** @param boundaries upper bounds of the buckets, in the metric's unit, ascending */
-  histogram(metric: Metric, boundaries: readonly number[]): Recorder
+  counter(metric: Metric): Counter
+  /**
+   * Makes a series for each set of attributes, which is to be asked for once and kept.
+   * @param boundaries upper bounds of the buckets, in the metric's unit, ascending
+   */
+  histogram(metric: Metric, boundaries: readonly number[]): (attributes: Attributes) => Series
   /** Reads a value, or a sum that only grows, whenever metrics are exported. */
   observe(kind: 'gauge' | 'counter', metric: Metric, read: () => readonly Observation[]): void
   /** Sends what has not been sent, for `maxMs` at the most; called twice it does nothing more. */
@@ -57,7 +63,7 @@ export const silentTelemetry: Telemetry = {
   activeSpan: nothing,
   within: (_, work) => work(),
   counter: () => nothing,
-  histogram: () => nothing,
+  histogram: () => () => nothing,
   observe: nothing,
   close: async () => {},
 }

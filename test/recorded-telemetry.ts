@@ -49,7 +49,7 @@ export const createRecordedTelemetry = (): RecordedTelemetry => {
       return namedSpan(name)
     },
     counter: record,
-    histogram: record,
+    histogram: (metric) => (attributes) => (value) => record(metric)(value, attributes),
     observe: (_, { name }, read) => void observed.set(name, read),
   }
 }
