@@ -6,6 +6,7 @@ const googleIdentity = 'test/google-identity.test.ts'
 const cloudRun = 'test/cloud-run.test.ts'
 const upstashContract = 'test/guarantees/upstash-contract.test.ts'
 const oidc = 'test/oidc.test.ts'
+const telemetrySdk = 'test/telemetry-sdk.test.ts'
 
 /** Lines of `infra/`. */
 export const infraMutants: readonly Mutant[] = [
@@ -320,5 +321,37 @@ export const infraMutants: readonly Mutant[] = [
     replace: "socket.once('error'",
     test: redisTls,
     testName: 'a connection in TLS may tell two errors',
+  },
+  {
+    name: 'batch-that-is-full',
+    file: 'infra/batches.ts',
+    find: 'if (count === keptMax) handOn()',
+    replace: '',
+    test: telemetrySdk,
+    testName: 'a measurement is handed on within a second',
+  },
+  {
+    name: 'batch-handed-on-once',
+    file: 'infra/batches.ts',
+    find: '        count = 0\n',
+    replace: '',
+    test: telemetrySdk,
+    testName: 'a measurement is handed on within a second',
+  },
+  {
+    name: 'batch-of-the-last-second',
+    file: 'infra/telemetry-sdk.ts',
+    find: '      batches.flush()\n',
+    replace: '',
+    test: telemetrySdk,
+    testName: 'what was begun and measured just before the end',
+  },
+  {
+    name: 'within-nothing',
+    file: 'infra/telemetry-sdk.ts',
+    find: 'context.active() === wanted ? work()',
+    replace: 'wanted === ROOT_CONTEXT ? work()',
+    test: telemetrySdk,
+    testName: 'what was begun and measured just before the end',
   },
 ]
