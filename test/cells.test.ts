@@ -13,6 +13,7 @@ import { listSigningKeys, revokeApiKey } from '#db/keys.ts'
 import { type Cells, startCells } from './cells.ts'
 import { checkedFetch } from './checked-fetch.ts'
 import { eventually } from './eventually.ts'
+import { fulfils } from './fulfils.ts'
 import type { WorldCell } from './world-cell.ts'
 
 const names = ['eu1', 'us1'] as const
@@ -228,11 +229,7 @@ test('a key that is made or revoked in the control cell is so in the others', as
       params: { playerId: player.id },
       body: { changes: [{ currency: 'coins', amount: 1 }], reason: 'test' },
     })
-  const works = () =>
-    grant().then(
-      () => true,
-      () => false,
-    )
+  const works = () => fulfils(grant())
   const madeMs = await eventually(works, heardMaxMs)
   await db.transaction((tx) => revokeApiKey(tx, keyId, new Date(world.clock())))
   const revokedMs = await eventually(async () => !(await works()), heardMaxMs)

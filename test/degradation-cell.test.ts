@@ -10,6 +10,7 @@ import { findRedis, startRedis } from '#infra/local/redis.ts'
 import { type CoreProcess, startCoreProcess } from './core-process.ts'
 import { eventually } from './eventually.ts'
 import { startExtraEdge } from './extra-edge.ts'
+import { fulfils } from './fulfils.ts'
 import { startHangingProxy } from './hanging-proxy.ts'
 import { cell, startWorld, type World } from './harness.ts'
 import { addressOf } from './valid-call.ts'
@@ -126,11 +127,7 @@ test('with Postgres gone cached reads go on and say so, all else is 503 with Ret
   expect(stale.body).toEqual({ ...before.body, displayName: 'Before' })
 
   proxy = await startHangingProxy(target, proxy.port)
-  const isTaken = () =>
-    client.updateOwnProfile({ body: { displayName: 'After' } }).then(
-      () => true,
-      () => false,
-    )
+  const isTaken = () => fulfils(client.updateOwnProfile({ body: { displayName: 'After' } }))
   const backMs = await eventually(isTaken, backMaxMs)
   expect((await fetch(`${core.url}/health/ready`)).status).toBe(200)
   console.log(`a write was taken ${Math.round(backMs)} ms after Postgres was back (bound: ${backMaxMs} ms)`)

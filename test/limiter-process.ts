@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { createLimiter, type Limit, type Limiter } from '#core/limiter.ts'
 import { createRedis, type RegionalRedis } from '#infra/redis.ts'
+import { fulfils } from './fulfils.ts'
 
 /** So many calls at once, at one time of the caller's clock. */
 export type Burst = { readonly key: string; readonly limit: Limit; readonly nowMs: number; readonly calls: number }
@@ -60,13 +61,7 @@ export const startLimiterProcess = (redisUrl: string): LimiterProcess => {
 
 const answer = async (redisUrl: string) => {
   const redis = createRedis({ url: redisUrl, cluster: false, onError: () => {} })
-  while (
-    !(await redis.ping().then(
-      () => true,
-      () => false,
-    ))
-  )
-    await new Promise((resolve) => setTimeout(resolve, 5))
+  while (!(await fulfils(redis.ping()))) await new Promise((resolve) => setTimeout(resolve, 5))
   const { limiter, alone } = createTalliedLimiter(redis)
   process.on('message', async (message) => {
     const { id, key, limit, nowMs, calls } = message as Asked

@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import { eventually } from './eventually.ts'
+import { fulfils } from './fulfils.ts'
 import type { WorldCell } from './world-cell.ts'
 
 /** How many of the database's connections wait for a lock that another one has. */
@@ -14,10 +15,7 @@ export const untilWaiting = async (world: Pick<WorldCell, 'sql'>, count = 1): Pr
 /** Whether so many connections come to wait for a lock, soon enough for the first to wait still: it gives up after half a second. */
 export const meet = async (world: Pick<WorldCell, 'sql'>, count: number, withinMs = 400): Promise<boolean> => {
   const isSo = async () => (await lockWaits(world)) >= count
-  return eventually(isSo, withinMs).then(
-    () => true,
-    () => false,
-  )
+  return fulfils(eventually(isSo, withinMs))
 }
 
 const scenesMax = 10

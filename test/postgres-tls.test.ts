@@ -14,6 +14,7 @@ import { firstDatabase, type Postgres, removePostgresData, startPostgres } from 
 import { giveTo, preparePostgresHome } from '#infra/local/postgres-home.ts'
 import { type Authority, createAuthority, openssl } from './certificates.ts'
 import { eventually } from './eventually.ts'
+import { fulfils } from './fulfils.ts'
 import { startHangingProxy } from './hanging-proxy.ts'
 
 const check = test.skipIf(openssl === undefined)
@@ -89,14 +90,7 @@ check('with sslmode=require every connection of a core is in TLS, and those afte
   await expect(database.statement('select 1', [])).rejects.toSatisfy(isOutage)
   expect(performance.now() - startedAt).toBeLessThan(300)
   proxy.resume()
-  await eventually(
-    () =>
-      useAll(database).then(
-        () => true,
-        () => false,
-      ),
-    15_000,
-  )
+  await eventually(() => fulfils(useAll(database)), 15_000)
   const after = await sessionsOf('tls ')
   expect(after.all).toBeGreaterThanOrEqual(3)
   expect(after.inTls).toBe(after.all)

@@ -11,6 +11,7 @@ import { createRedis, type RedisOptions, type RegionalRedis, type Script } from 
 import { RedisTlsConnector } from '#infra/redis-tls-connector.ts'
 import { type Authority, createAuthority, openssl } from './certificates.ts'
 import { eventually } from './eventually.ts'
+import { fulfils } from './fulfils.ts'
 
 const binary = findRedis()
 const isMissing = binary === undefined || openssl === undefined
@@ -74,11 +75,7 @@ const untilDone = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> =>
 
 const lengthOf: Script = { name: 'lengthOf', keys: 1, text: "return redis.call('STRLEN', KEYS[1])" }
 
-const answers = (redis: RegionalRedis) =>
-  redis.ping().then(
-    () => true,
-    () => false,
-  )
+const answers = (redis: RegionalRedis) => fulfils(redis.ping())
 
 /** Two servers that share the slots between them; answers the port of the first. */
 const startTlsCluster = async (): Promise<number> => {

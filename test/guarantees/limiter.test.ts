@@ -10,6 +10,7 @@ import { findRedis, type LocalRedis, startRedis } from '#infra/local/redis.ts'
 import { createAbsentRedis } from '#infra/no-redis.ts'
 import { createRedis, type RegionalRedis } from '#infra/redis.ts'
 import { eventually } from '#test/eventually.ts'
+import { fulfils } from '#test/fulfils.ts'
 import { createRandom, sized, tell } from '#test/guarantee.ts'
 import { createTalliedLimiter, startLimiterProcess } from '#test/limiter-process.ts'
 
@@ -43,11 +44,7 @@ const start = (port: number) =>
 
 const connect = async (url: string): Promise<RegionalRedis[]> => {
   const all = Array.from({ length: instancesCount }, () => createRedis({ url, cluster: false, onError: () => {} }))
-  const isThere = (one: RegionalRedis) =>
-    one.ping().then(
-      () => true,
-      () => false,
-    )
+  const isThere = (one: RegionalRedis) => fulfils(one.ping())
   for (const one of all) await eventually(() => isThere(one), 5_000)
   return all
 }

@@ -12,6 +12,7 @@ import { createUpstash } from '#infra/upstash.ts'
 import { type CoreProxy, startCoreProxy } from '#test/core-proxy.ts'
 import { askAlone, type BurstAnswer, type Crowd, gather, getRequest } from '#test/crowd.ts'
 import { eventually } from '#test/eventually.ts'
+import { fulfils } from '#test/fulfils.ts'
 import { sized, tell } from '#test/guarantee.ts'
 import { cell, type SignedIn, startWorld, type World } from '#test/harness.ts'
 import { startIsolates } from '#test/isolates.ts'
@@ -227,10 +228,7 @@ const hangUpAtUpstash = async (): Promise<PlayerId | undefined> => {
   const askedAt = performance.now()
   const request = getRequest(pathOf(playerId), headersOf(at(0)))
   const leaders = await Promise.all(centre.urls.map((url) => askAlone(url, request)))
-  const asked = await eventually(async () => world.upstash.requests() - before >= isolates / 2, slowUpstashMs).then(
-    () => true,
-    () => false,
-  )
+  const asked = await fulfils(eventually(async () => world.upstash.requests() - before >= isolates / 2, slowUpstashMs))
   for (const leader of leaders) leader.hangUp()
   if (asked && performance.now() - askedAt < slowUpstashMs) return playerId
   world.upstash.faults.latencyMs = 0

@@ -17,6 +17,7 @@ import {
   withUpstash,
 } from '#test/fixtures/upstash-stand-ins.ts'
 import { type Exchange, exchanges } from '#test/fixtures/upstash-wire.ts'
+import { fulfils } from '#test/fulfils.ts'
 import { createRandom, seed, sized, tell } from '#test/guarantee.ts'
 
 type Answer = { readonly status: number; readonly body: unknown }
@@ -313,10 +314,7 @@ test('each method of our adapter is one HTTP request, even when its answer is lo
     } satisfies Record<keyof typeof adapter, unknown>
     const seen = async (call: () => Promise<unknown>) => {
       const before = { requests: upstash.requests(), commands: upstash.commands() }
-      const resolves = await call().then(
-        () => true,
-        () => false,
-      )
+      const resolves = await fulfils(call())
       return {
         resolves,
         requests: upstash.requests() - before.requests,

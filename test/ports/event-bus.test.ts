@@ -6,6 +6,7 @@ import { createDirectBus } from '#infra/direct-bus.ts'
 import { type BusMessage, type EventBus, parseDeadLetter, type Subscriber } from '#infra/event-bus.ts'
 import { createPubSub } from '#infra/pubsub.ts'
 import { eventually } from '#test/eventually.ts'
+import { fulfils } from '#test/fulfils.ts'
 import { pubsubEmulatorHost } from '#test/pubsub-emulator.ts'
 
 /** An adapter of the port. */
@@ -194,14 +195,7 @@ describe.each(cases)('$name', ({ open, keepsMessages, triesInOutage }) => {
     })
     const bury = () => bus.bury({ subscription: 'nobody', message, reason: 'test', attempts: 1 })
     // The direct bus keeps nothing: it says no, and whoever buries brings the letter again.
-    await eventually(
-      () =>
-        bury().then(
-          () => true,
-          () => false,
-        ),
-      withinMs,
-    )
+    await eventually(() => fulfils(bury()), withinMs)
     await eventually(async () => seen.length > deliveriesMax + 2, 60_000)
   }, 90_000)
 
