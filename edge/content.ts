@@ -64,7 +64,7 @@ export const createContent = ({
   /** Of each kind the last hash that could not be read, and the last that could not be had. */
   const refused = new Map<ContentKind, string>()
   const missed = new Map<ContentKind, Miss>()
-  const flights = createFlights<void>({ maxMs: waitMaxMs, onLate: () => new Fault('deadline_exceeded') })
+  const flights = createFlights<void>({ maxMs: waitMaxMs, onLate: () => new Fault('deadline_exceeded'), clock })
   let published: Published | undefined
   let followed: Pointers | undefined
   let currentAt = 0

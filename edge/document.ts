@@ -103,6 +103,7 @@ export const createDocuments = ({
   const loads = createFlights<Document<DocumentName>>({
     maxMs: waitMaxMs,
     onLate: () => new Fault('deadline_exceeded'),
+    clock: Date.now,
   })
 
   /** Under the key of a document there are documents of its name alone. */

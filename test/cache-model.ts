@@ -99,14 +99,14 @@ export const createIsolate = (options: {
   readonly random: () => number
 }) => {
   const { database, store, dataCentre, lives, keysMax = Number.MAX_SAFE_INTEGER, clock, random } = options
-  const waiting = { maxMs: 10_000, onLate: () => new Error('late') }
+  const flights = { maxMs: 10_000, onLate: () => new Error('late'), clock }
   const failures: string[] = []
   const parts: CacheParts = {
     memory: createMemoryTier(),
     dataCentre,
     global: createGlobalTier({ store, keysMax, clock }),
-    questions: createFlights(waiting),
-    loads: createFlights(waiting),
+    questions: createFlights(flights),
+    loads: createFlights(flights),
     countFailure: (of) => failures.push(of),
     clock,
     random,

@@ -4,16 +4,21 @@ import { decodeEntry, encodeEntry } from '#edge/cache/entry.ts'
 import { createMemoryTier } from '#edge/cache/memory-tier.ts'
 import { createFlights } from '#edge/flights.ts'
 import type { VersionedStore } from '#infra/upstash.ts'
-import { createDatabase, createIsolate, createSharedTier } from './cache-model.ts'
+import { createDatabase, createIsolate, createSharedTier, type Pause } from './cache-model.ts'
 
 const lives = { freshMs: 2_000, staleMs: 300_000, hardMs: 3_600_000 }
 
 /** A database, Upstash and two isolates of one data centre, on a clock that is moved by hand. */
-const createScene = ({ keysMax = 1_000_000 }: { readonly keysMax?: number } = {}) => {
+const createScene = ({
+  keysMax = 1_000_000,
+  pause = async () => {},
+}: {
+  readonly keysMax?: number
+  readonly pause?: Pause
+} = {}) => {
   let nowMs = 1_000_000
   let random = 0
   const clock = () => nowMs
-  const pause = async () => {}
   const database = createDatabase({ clock, pause })
   const entries = new Map<string, string>()
   const versions = new Map<string, number>()
@@ -288,6 +293,32 @@ test('a reader who wants nothing older than their write joins no question that b
   await running
 })
 
+test('a question that began freshMs ago is joined by nobody: what Upstash told it is as old', async () => {
+  const [asked, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const scene = createScene({
+    pause: async (label) => {
+      if (label !== 'core answers a at 1000000') return
+      asked.resolve()
+      await held.promise
+    },
+  })
+  scene.database.write('a', 'first')
+  const isolate = scene.isolate()
+  const slow = isolate.read('a')
+  await asked.promise
+  const version = scene.database.write('a', 'second')
+  await scene.store.raise([{ tag: 'a', version }])
+  scene.pass(1_999)
+  const joined = isolate.read('a')
+  scene.pass(1)
+  const anew = isolate.read('a')
+  held.resolve()
+  expect(await anew).toMatchObject({ source: 'core', entry: { version } })
+  expect((await anew).collapsed).toBeUndefined()
+  await slow
+  expect((await joined).collapsed).toBe(true)
+})
+
 test('a store that is four fifths full gets no entries for ten seconds, and then one that looks', async () => {
   const scene = createScene({ keysMax: 10 })
   const isolate = scene.isolate()
@@ -337,7 +368,7 @@ test('an early check that Upstash does not answer costs the core nothing', async
 })
 
 test('a load that never ends is joined no more by those who come after the first one who waited in vain', async () => {
-  const flights = createFlights<string>({ maxMs: 20, onLate: () => new Error('late') })
+  const flights = createFlights<string>({ maxMs: 20, onLate: () => new Error('late'), clock: Date.now })
   const share = (load: () => Promise<string>) =>
     flights.share('a', { demand: { floor: 0, since: 0 }, load, keepAlive: () => {} })
   share(() => new Promise(() => {}))

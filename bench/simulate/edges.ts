@@ -34,8 +34,8 @@ export const createIsolateCache = (options: {
     memory: createMemoryTier(memoryBytes),
     dataCentre,
     global: createGlobalTier({ store, keysMax: Number.MAX_SAFE_INTEGER, clock: clock.now }),
-    questions: createFlights(never),
-    loads: createFlights(never),
+    questions: createFlights({ ...never, clock: clock.now }),
+    loads: createFlights({ ...never, clock: clock.now }),
     countFailure: (of) => {
       if (!mayFail) throw new Error(`a ${of} failed, and nothing here fails`)
     },

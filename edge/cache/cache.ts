@@ -64,6 +64,8 @@ export const createCache =
     const share = () =>
       parts.questions.share(key, {
         demand: question,
+        // What Upstash told may be as old as the question is.
+        joinMs: lives.freshMs,
         load: () => ask({ ...parts, question, reader }),
         keepAlive: reader.keepAlive,
       })

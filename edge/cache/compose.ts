@@ -14,9 +14,6 @@ import { createDataCentreTier } from './data-centre-tier.ts'
 import { createGlobalTier } from './global-tier.ts'
 import type { MemoryTier } from './memory-tier.ts'
 
-/** Who joins another's question waits as long as that one may take in all: no tier takes longer than the core. */
-const waiting = { maxMs: 2 * coreMaxMs, onLate: () => new Fault('deadline_exceeded') }
-
 /** The cache of an isolate, put together: what answers cached routes. `keysMax`: how many keys the store may hold. */
 export const composeCached = (parts: {
   readonly memory: MemoryTier
@@ -30,12 +27,14 @@ export const composeCached = (parts: {
 }) => {
   const { memory, dataCentre, store, keysMax, askCore, cells, consistency, log } = parts
   const clock = Date.now
+  // Who joins another's question waits as long as that one may take in all: no tier takes longer than the core.
+  const flights = { maxMs: 2 * coreMaxMs, onLate: () => new Fault('deadline_exceeded'), clock }
   const cache = createCache({
     memory,
     dataCentre: createDataCentreTier(dataCentre),
     global: createGlobalTier({ store, keysMax, clock }),
-    questions: createFlights(waiting),
-    loads: createFlights(waiting),
+    questions: createFlights(flights),
+    loads: createFlights(flights),
     countFailure: createTally(log, 'perigee.cache.failures', clock),
     clock,
     random: Math.random,

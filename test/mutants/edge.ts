@@ -116,7 +116,7 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'floor-of-a-flight',
     file: 'edge/flights.ts',
-    find: 'running.demand.floor >= demand.floor && ',
+    find: 'flight.demand.floor >= floor && ',
     replace: '',
     test: staleFill,
     testName: 'under no schedule',
@@ -235,9 +235,17 @@ export const edgeMutants: readonly Mutant[] = [
     testName: 'a token that was altered',
   },
   {
+    name: 'old-questions-are-not-joined',
+    file: 'edge/cache/cache.ts',
+    find: '        joinMs: lives.freshMs,\n',
+    replace: '',
+    test: cache,
+    testName: 'a question that began freshMs ago',
+  },
+  {
     name: 'time-joins-no-question',
     file: 'edge/flights.ts',
-    find: ' && demand.since === 0',
+    find: ' && since === 0',
     replace: '',
     test: cache,
     testName: 'a reader who wants nothing older',
