@@ -10,6 +10,7 @@ const alone = [
   'hung-up',
   'refresh',
   'guarantees/cache-privacy',
+  'guarantees/core-dark',
   'guarantees/deadline',
   'guarantees/drain',
   'guarantees/invalidation',

@@ -1,3 +1,3 @@
-/** The figure below which `share` of them lie; NaN of none. */
+/** The least figure that `share` of them do not pass, by nearest rank; NaN of none. */
 export const quantileOf = (figures: readonly number[], share: number): number =>
-  figures.toSorted((a, b) => a - b)[Math.min(figures.length - 1, Math.floor(share * figures.length))] ?? Number.NaN
+  figures.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(share * figures.length) - 1)] ?? Number.NaN

@@ -115,7 +115,10 @@ test('of a crowd that claims the same rewards under keys of its own, over two pr
     for (const [name, same] of Map.groupBy(answers, (answer) => answer.name)) {
       expect([name, new Set(same.map(({ sent }) => sent.text)).size]).toEqual([name, 1])
       expect(same[0]?.sent.status, same[0]?.sent.text).toBe(200)
-      expect(same.filter(({ sent }) => !sent.replayed).length, 'calls that were no replay').toBe(1)
+      const first = same.filter(({ sent }) => !sent.replayed)
+      // Of one who was told nothing of what they did, and came again, the answer is a replay.
+      const least = same.some(({ sent }) => sent.attempts > 1) ? 0 : 1
+      expect([name, first.length <= 1, first.length >= least]).toEqual([name, true, true])
     }
     figures.claims += order.length
     figures.grants += granted.length

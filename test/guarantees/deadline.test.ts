@@ -12,12 +12,14 @@ import { cell, startWorld, type World } from '#test/harness.ts'
 import { startIsolates } from '#test/isolates.ts'
 import { type PostgresBehindProxy, startPostgresBehindProxy } from '#test/postgres-behind-proxy.ts'
 import { startSessions } from '#test/sessions.ts'
+import { type Stalls, watchStalls } from '#test/stalls.ts'
 import { type LoggedStatement, readStatements, statementLogSettings } from '#test/statement-log.ts'
 import { makePlayers, moveCall } from '#test/wallet-calls.ts'
 
 /** How much longer something takes on its way. */
 const lateMs = 2_000
 const pastMax = 100
+const stallMs = 50
 const requests = sized({ short: 120, long: 3_000 })
 const askEveryMs = 20
 /** What a profile takes to read here, and a claim to insert: longer than many callers wait, shorter than others do. */
@@ -34,10 +36,14 @@ let between: CoreProxy
 let centre: DataCentre
 let players: PlayerId[]
 let token: string
+/** The way to Postgres goes through this process. */
+let stalls: Stalls
 const random = createRandom()
 
 beforeAll(async () => {
-  server = await startPostgresBehindProxy(statementLogSettings)
+  stalls = watchStalls(stallMs)
+  // A commit that waits for the disk is cancelled by nothing.
+  server = await startPostgresBehindProxy([...statementLogSettings, 'synchronous_commit=off'])
   world = await startWorld({ databaseUrl: server.url })
   await world.platform.stop()
   players = await makePlayers(world, 4 * requests)
@@ -59,6 +65,7 @@ afterAll(async () => {
   await core?.stop()
   await world?.stop()
   await server?.stop()
+  stalls?.stop()
 })
 
 /** What stands in the parameters of a request's statements and of no other's, and when its caller stops to wait. */
@@ -116,7 +123,7 @@ const isOutside = ({ text }: LoggedStatement) => text.startsWith('begin') || tex
 
 /**
  * The statements since a moment whose caller is known, each with its deadline; a set has many. What stands in no parameter of
- * a transaction's later statements is known from its first.
+ * a transaction's later statements is known from its first. What this process stood still for is left out.
  */
 const knownSince = async (since: number) => {
   const logged = await readStatements(server.logFile, applicationName)
@@ -131,7 +138,8 @@ const knownSince = async (since: number) => {
     for (const deadlineAt of found.length > 0 ? found : [ofTransaction.get(pid) ?? Number.NaN])
       if (!Number.isNaN(deadlineAt)) known.push({ ...statement, deadlineAt })
   }
-  return { singles: known.filter((one) => !isSet(one)), members: known.filter(isSet) }
+  const told = known.filter(({ beganAt, endedAt }) => !stalls.meet(beganAt - pastMax, endedAt))
+  return { singles: told.filter((one) => !isSet(one)), members: told.filter(isSet) }
 }
 
 /** For how long a statement has run after its deadline, ms; below zero for what ended before. */

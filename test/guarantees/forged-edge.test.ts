@@ -36,6 +36,8 @@ beforeAll(async () => {
   await publishExamples(world)
   stops = [() => world.stop()]
   cast = { world, player: await world.signIn(), spares: await makeSpareSessions(world, 100) }
+  // Eraser and reaper change rows by themselves while it is watched who does.
+  await world.platform.stop()
 })
 afterAll(async () => {
   for (const stop of stops.toReversed()) await stop()

@@ -1,0 +1,26 @@
+const lookEveryMs = 10
+
+/** Times are ms since 1970. */
+export type Stalls = {
+  /** Whether this process stood still at some time between two others. */
+  readonly meet: (from: number, to: number) => boolean
+  readonly stop: () => void
+}
+
+/**
+ * Notes when this process stood still for `leastMs` or longer. Whatever went through it then was late by the machine's doing, and
+ * says nothing of what a test measures.
+ */
+export const watchStalls = (leastMs: number): Stalls => {
+  const stalls: { readonly from: number; readonly to: number }[] = []
+  let lookedAt = Date.now()
+  const timer = setInterval(() => {
+    const now = Date.now()
+    if (now - lookedAt - lookEveryMs >= leastMs) stalls.push({ from: lookedAt, to: now })
+    lookedAt = now
+  }, lookEveryMs)
+  return {
+    meet: (from, to) => stalls.some((stall) => stall.from <= to && stall.to >= from),
+    stop: () => clearInterval(timer),
+  }
+}
