@@ -221,6 +221,15 @@ test('what an isolate has heard to be superseded stays so for it when Upstash is
   await expect(isolate.read('a')).rejects.toThrow('the core is gone')
 })
 
+test('what is known to be superseded is served to nobody, however fresh it is', async () => {
+  const { scene, isolate, version: first } = await createWarmScene()
+  expect((await isolate.read('a')).source).toBe('memory')
+  scene.faults.core = true
+  await scene.store.raise([{ tag: 'a', version: first + 1 }])
+  await expect(isolate.read('a', { floor: first + 1, since: 0 })).rejects.toThrow('the core is gone')
+  await expect(isolate.read('a')).rejects.toThrow('the core is gone')
+})
+
 test('an isolate that holds what a failover has lost does not serve it because another one is content with less', async () => {
   const scene = createScene()
   scene.database.write('a', 'first')
@@ -291,6 +300,32 @@ test('a reader who wants nothing older than their write joins no question that b
   expect(own).toMatchObject({ source: 'core', entry: { version } })
   expect(own.collapsed).toBeUndefined()
   await running
+})
+
+test('who asked first is answered with no less than another one was meanwhile, also when that is superseded by then', async () => {
+  const held = () => ({ asked: Promise.withResolvers<void>(), answer: Promise.withResolvers<void>() })
+  const [first, last] = [held(), held()]
+  const scene = createScene({
+    pause: async (label) => {
+      const one = { 'core answers a at 1000000': first, 'core answers a at 1000002': last }[label]
+      one?.asked.resolve()
+      await one?.answer.promise
+    },
+  })
+  const isolate = scene.isolate()
+  scene.database.write('a', 'first')
+  const slow = isolate.read('a')
+  await first.asked.promise
+  const version = scene.database.write('a', 'second')
+  expect((await isolate.read('a', { floor: version, since: 0 })).entry.version).toBe(version)
+  const newest = scene.database.write('a', 'third')
+  await scene.store.raise([{ tag: 'a', version: newest }])
+  const own = isolate.read('a', { floor: newest, since: 0 })
+  await last.asked.promise
+  first.answer.resolve()
+  expect((await slow).entry.version).toBe(version)
+  last.answer.resolve()
+  expect((await own).entry.version).toBe(newest)
 })
 
 test('a question that began freshMs ago is joined by nobody: what Upstash told it is as old', async () => {

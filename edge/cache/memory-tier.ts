@@ -3,11 +3,11 @@ import type { Entry } from './entry.ts'
 /** Entries in the isolate's memory, bounded by bytes; the one that was used longest ago goes first. */
 export type MemoryTier = {
   get(key: string): Entry | undefined
-  /** Keeps an entry, unless a higher version, or the same one checked later, is there. Answers with the newest then. */
+  /** Keeps an entry, unless a higher version, or the same one checked later, is there. Answers with the newer of both. */
   put(key: string, entry: Entry): Entry
   /** The highest version of the key that this isolate has held or heard of, as far as it remembers; else 0. */
   floorOf(key: string): number
-  /** Gives up what is held below a version, and remembers that there is a newer one. */
+  /** From here on `get` answers with nothing below a version. */
   supersede(key: string, version: number): void
   /** What is held, by our count. */
   bytes(): number
@@ -21,7 +21,7 @@ export const memoryBytesMax = 32 * 1024 * 1024
  */
 const overheadBytes = 600
 
-/** What is known of a key: the newest entry, or only that one of this version exists. */
+/** What is known of a key: the newest entry that was held, and that there is one of this version. */
 type Slot = { readonly version: number; readonly entry: Entry | undefined; readonly bytes: number }
 
 export const createMemoryTier = (bytesMax: number = memoryBytesMax): MemoryTier => {
@@ -51,26 +51,33 @@ export const createMemoryTier = (bytesMax: number = memoryBytesMax): MemoryTier 
       if (!slot) return undefined
       slots.delete(key)
       slots.set(key, slot)
-      return slot.entry
+      return slot.entry && slot.entry.version >= slot.version ? slot.entry : undefined
     },
     put: (key, entry) => {
       const known = slots.get(key)
-      if (known && isNewer(known, entry)) return known.entry ?? entry
-      keep(key, { version: entry.version, entry, bytes: sizeOf(key, entry) })
-      return entry
+      const newest = known?.entry && isNewer(known.entry, entry) ? known.entry : entry
+      keep(key, {
+        version: Math.max(known?.version ?? 0, newest.version),
+        entry: newest,
+        bytes: sizeOf(key, newest),
+      })
+      return newest
     },
     floorOf: (key) => slots.get(key)?.version ?? 0,
     supersede: (key, version) => {
-      if ((slots.get(key)?.version ?? 0) < version)
-        keep(key, { version, entry: undefined, bytes: overheadBytes + 2 * key.length })
+      const known = slots.get(key)
+      if ((known?.version ?? 0) >= version) return
+      // Who asked before may be answered yet, with no less than others were meanwhile.
+      const bytes = known?.bytes ?? overheadBytes + 2 * key.length
+      keep(key, { version, entry: known?.entry, bytes })
     },
     bytes: () => bytes,
   }
 }
 
 /** No tier replaces what is newer by what is older, whichever arrives last. */
-const isNewer = (known: Slot, entry: Entry) =>
-  known.version > entry.version || (known.entry?.version === entry.version && known.entry.checkedAt > entry.checkedAt)
+const isNewer = (known: Entry, entry: Entry) =>
+  known.version > entry.version || (known.version === entry.version && known.checkedAt > entry.checkedAt)
 
 /** Two bytes a character at the most. */
 const sizeOf = (key: string, entry: Entry) =>
