@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as pause, setImmediate as readSockets } from 'node:timers/promises'
 import { paths } from './paths.ts'
 
 export type ListenerOptions = {
@@ -73,6 +73,8 @@ export const listen = (options: ListenerOptions): Listener => {
       while (performance.now() - startedAt < lingerMaxMs) {
         if (performance.now() - Math.max(askedAt, startedAt) >= quietMs) return
         await pause(lookEveryMs)
+        // A process that stood still finds its timers before what its clients sent meanwhile.
+        await readSockets()
       }
     },
     close: async () => {

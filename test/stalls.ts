@@ -24,3 +24,16 @@ export const watchStalls = (leastMs: number): Stalls => {
     stop: () => clearInterval(timer),
   }
 }
+
+const playsMax = 10
+
+/** Plays a scene anew while this process stands still for `leastMs` or longer in it. */
+export const undisturbed = async <Outcome>(leastMs: number, scene: () => Promise<Outcome>): Promise<Outcome> => {
+  for (let plays = 1; ; plays++) {
+    const stalls = watchStalls(leastMs)
+    const beganAt = Date.now()
+    const outcome = await scene()
+    stalls.stop()
+    if (plays === playsMax || !stalls.meet(beganAt, Date.now())) return outcome
+  }
+}

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { request, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
@@ -10,6 +11,7 @@ import { freePort } from '#infra/local/ports.ts'
 import { createLog } from '#infra/log.ts'
 import { startCoreProcess } from './core-process.ts'
 import { startWorld, type World } from './harness.ts'
+import { undisturbed } from './stalls.ts'
 
 const never = new Promise<never>(() => {})
 
@@ -124,21 +126,38 @@ describe('a server that leaves', () => {
         await new Promise((resolve) => setTimeout(resolve, 100))
       }
     }
-    const probed = new AbortController()
-    const probing = asking('/health/ready', probed.signal)
-    const quietMs = await timed(listener.linger())
-    probed.abort()
-    await probing
+    const lingersWhileAsked = (path: string) =>
+      undisturbed(300, async () => {
+        const over = new AbortController()
+        const being = asking(path, over.signal)
+        const ms = await timed(listener.linger())
+        over.abort()
+        await being
+        return ms
+      })
+    const quietMs = await lingersWhileAsked('/health/ready')
     expect(quietMs).toBeGreaterThanOrEqual(1_000)
     expect(quietMs).toBeLessThan(2_000)
 
-    const asked = new AbortController()
-    const busy = asking('/', asked.signal)
-    const busyMs = await timed(listener.linger())
-    asked.abort()
-    await busy
+    const busyMs = await lingersWhileAsked('/')
     expect(busyMs).toBeGreaterThanOrEqual(3_000)
     expect(busyMs).toBeLessThan(4_000)
+    await listener.close()
+  })
+
+  test('that stood still hears those who have asked meanwhile before it finds that nobody did', async () => {
+    const { listener, url } = await startListener()
+    const client = connect(Number(new URL(url).port), '127.0.0.1')
+    client.on('error', () => {})
+    const asking = () => client.write('GET / HTTP/1.1\r\nhost: here\r\n\r\n')
+    asking()
+    await once(client, 'data')
+    const lingering = timed(listener.linger())
+    asking()
+    const until = performance.now() + 1_200
+    while (performance.now() < until);
+    expect(await lingering).toBeGreaterThanOrEqual(2_000)
+    client.destroy()
     await listener.close()
   })
 
@@ -199,7 +218,9 @@ describe('work that ends', () => {
     process.kill(core.pid, 'SIGTERM')
     await vi.waitUntil(async () => (await fetch(`${core.url}/health/ready`)).status === 503, { timeout: 10_000 })
     // Others publish what is committed from here on.
-    await world.signIn()
+    await world.sql`
+      insert into outbox (event_id, aggregate, version, type, data, moved, traceparent, occurred_at)
+      values ('evt_eu1_1', 'player:1', 1, 'perigee.player.updated.v1', '{}', '[]', '', now())`
     const answer = await fetch(`${core.url}/health/ready`)
     expect([answer.status, await answer.text(), answer.headers.get('connection')]).toEqual([503, 'stopping', 'close'])
     expect((await fetch(`${core.url}/health/live`)).status).toBe(200)

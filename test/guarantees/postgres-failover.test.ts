@@ -12,6 +12,7 @@ import { startIsolates } from '#test/isolates.ts'
 import { type PostgresBehindProxy, startPostgresBehindProxy } from '#test/postgres-behind-proxy.ts'
 import { quantileOf } from '#test/quantile.ts'
 import { startSessions } from '#test/sessions.ts'
+import { type Stalls, watchStalls } from '#test/stalls.ts'
 import { makePlayers, moveCall, sentOf } from '#test/wallet-calls.ts'
 
 /** How long the network swallows everything, and how long the server is dead. */
@@ -26,6 +27,7 @@ const comesAgainMaxMs = 8_000
 const playersCount = 100
 const poolMax = 8
 const refusedMaxMs = 300
+const stallMs = 50
 const resumedMaxMs = 10_000
 const answeredMaxMs = 30_000
 /** Sessions are counted this often on the server itself. */
@@ -38,8 +40,11 @@ let centre: DataCentre
 let players: PlayerId[]
 let tokens: string[]
 const random = createRandom()
+/** The way to Postgres goes through this process. */
+let stalls: Stalls
 
 beforeAll(async () => {
+  stalls = watchStalls(stallMs)
   server = await startPostgresBehindProxy()
   world = await startWorld({ databaseUrl: server.url })
   // What this process would do by itself only adds to what is measured.
@@ -55,6 +60,7 @@ afterAll(async () => {
   await core?.stop()
   await world?.stop()
   await server?.stop()
+  stalls?.stop()
 })
 
 const pick = <Item>(items: readonly Item[]): Item =>
@@ -67,6 +73,8 @@ type Try = {
   readonly by: 'core' | 'edge'
   readonly status: number
   readonly retryAfter: string | null
+  /** The machine stood still meanwhile. */
+  readonly stalled: boolean
 }
 
 type Asked = { readonly key: string; readonly playerId: PlayerId; readonly answers: Set<string> }
@@ -89,9 +97,10 @@ const startWrites = (startedAt: number) => {
     const lastMs = performance.now() + darkMs + deadMs + answeredMaxMs
     for (let pauseMs = 1_000; ; pauseMs = Math.min(2 * pauseMs, comesAgainMaxMs)) {
       const by = random() < 0.5 ? 'core' : 'edge'
-      const at = performance.now()
+      const [at, sentAt] = [performance.now(), Date.now()]
       const { status, text, retryAfter } = await grant(one, by)
-      tries.push({ at: at - startedAt, ms: performance.now() - at, by, status, retryAfter })
+      const stalled = stalls.meet(sentAt, Date.now())
+      tries.push({ at: at - startedAt, ms: performance.now() - at, by, status, retryAfter, stalled })
       if (status < 500 && status !== 409) return void one.answers.add(`${status} ${text}`)
       if (performance.now() > lastMs) throw new Error(`no answer under ${one.key}`)
       await pause(pauseMs * (0.5 + random()))
@@ -123,12 +132,13 @@ const startReads = (startedAt: number) => {
   const calls: Promise<void>[] = []
   let isOver = false
   const read = async () => {
-    const at = performance.now()
+    const [at, sentAt] = [performance.now(), Date.now()]
     const headers = { authorization: `Bearer ${pick(tokens)}` }
     const { status, retryAfter } = await sentOf(
       await fetch(`${centre.urls[0]}/v1/players/${pick(players)}`, { headers }),
     )
-    tries.push({ at: at - startedAt, ms: performance.now() - at, by: 'edge', status, retryAfter })
+    const stalled = stalls.meet(sentAt, Date.now())
+    tries.push({ at: at - startedAt, ms: performance.now() - at, by: 'edge', status, retryAfter, stalled })
   }
   const run = async () => {
     while (!isOver) {
@@ -226,7 +236,7 @@ test('a silent and then a killed Postgres: writes are refused at once and go on 
 
   const dark = within(writes.tries, silentAt, backAt)
   const dead = within(writes.tries, killedAt, restartedAt)
-  const ofDark = (by: Try['by']) => dark.filter((one) => one.by === by).map(({ ms }) => ms)
+  const ofDark = (by: Try['by']) => dark.filter((one) => one.by === by && !one.stalled).map(({ ms }) => ms)
   const resumed = (from: number) =>
     Math.min(...writes.tries.filter((one) => one.at >= from && one.status === 200).map(({ at, ms }) => at + ms - from))
   const differences = await differencesOf(writes.asked)

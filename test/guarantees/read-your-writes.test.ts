@@ -197,6 +197,14 @@ test('a token that was altered, and one of another player, asks for nothing and 
   const [reader, writer] = await signInCallers(world, near, 2)
   if (!reader || !writer || !replica) throw new Error('two were to sign in before a replica')
   const read = (tokens?: string, url = near) => readProfile(url, { caller: reader, playerId: writer.playerId, tokens })
+  /** What was read just before is fresh in memory; unless its life has ended between the two. */
+  const readHeld = async (tokens: string) => {
+    for (let attempt = 1; ; attempt++) {
+      await read()
+      const answer = await read(tokens)
+      if (answer.tier === 'memory' || attempt === 5) return answer
+    }
+  }
   const catchUp = async () => {
     upstash.faults.lagMs = 0
     await upstash.catchUp()
@@ -213,9 +221,8 @@ test('a token that was altered, and one of another player, asks for nothing and 
   const own = tokenOf(world, reader, [{ tag: `player:${writer.playerId}`, version: row.version }])
   const bad = [theirs, ...spoil(own)]
   for (const tokens of bad) {
-    // It is young, however long the others have taken.
-    await read()
-    expect(await read(tokens), tokens).toMatchObject({ status: 200, tier: 'memory', version: before.version })
+    const answer = await readHeld(tokens)
+    expect(answer, tokens).toMatchObject({ status: 200, tier: 'memory', version: before.version })
   }
   // On an isolate that none of the others asks, for they would see what this brings.
   expect(await read(`${theirs}, ${own}`, beyond), 'the one good token of two').toMatchObject({ tier: 'core', ...row })

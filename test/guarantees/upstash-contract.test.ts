@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from 'vit
 import { startUpstash, type Upstash } from '#infra/local/upstash.ts'
 import { createFaults } from '#infra/local/upstash-faults.ts'
 import { createMemoryStore } from '#infra/local/upstash-memory-store.ts'
-import type { Outcomes, Store } from '#infra/local/upstash-store.ts'
+import type { Outcome, Outcomes, Store } from '#infra/local/upstash-store.ts'
 import { createUpstash } from '#infra/upstash.ts'
 import { batches, commandNames } from '#test/fixtures/upstash-commands.ts'
 import {
@@ -136,14 +136,16 @@ describe.each(cases)('the Upstash stand-in over $name', ({ name, open, pass }) =
   })
 
   it('a key is gone when its time has come, and a plain write takes the time away', async () => {
-    expect(await run('SET', 'short', 'x', 'PX', 80)).toBe('OK')
-    expect(await run('SET', 'kept', 'x', 'PX', 80)).toBe('OK')
+    // Longer than a busy machine takes to ask for what is to be there yet.
+    const lifeMs = 2_000
+    expect(await run('SET', 'short', 'x', 'PX', lifeMs)).toBe('OK')
+    expect(await run('SET', 'kept', 'x', 'PX', lifeMs)).toBe('OK')
     expect(await run('PTTL', 'short')).toBeGreaterThan(0)
     expect(await run('INCRBY', 'counter', 1)).toBe(1)
-    expect(await run('PEXPIRE', 'counter', 80)).toBe(1)
+    expect(await run('PEXPIRE', 'counter', lifeMs)).toBe(1)
     expect(await run('INCR', 'counter')).toBe(2)
     expect(await run('SET', 'kept', 'y')).toBe('OK')
-    await pass(80)
+    await pass(lifeMs)
     expect(await run('MGET', 'short', 'kept', 'counter')).toEqual([null, 'y', null])
     expect(await run('PTTL', 'short')).toBe(-2)
     expect(await run('TTL', 'kept')).toBe(-1)
@@ -281,8 +283,14 @@ test('memory and Redis answer every sequence of commands alike, to the wording o
   const { store: real, replica: unused } = await redis.open()
   await unused.close()
   const figures = { commands: 0, errors: 0, discarded: 0 }
+  /** Seconds until a time of the clock are others when it is the second one's turn. */
+  const isUntilTime = (outcome: Outcome) =>
+    'result' in outcome && Number(outcome.result) > 1e9 && Number(outcome.result) < 1e10
   /** Redis does not name the command for which it discards a transaction. */
-  const known = (outcomes: Outcomes) => ('error' in outcomes ? outcomes.error.slice(0, 9) : outcomes)
+  const known = (outcomes: Outcomes) =>
+    'error' in outcomes
+      ? outcomes.error.slice(0, 9)
+      : outcomes.map((outcome) => (isUntilTime(outcome) ? { result: 'seconds until then' } : outcome))
   const property = fc.asyncProperty(fc.array(batches, { minLength: 1, maxLength: 4 }), async (sequence) => {
     const memory = createMemoryStore()
     await real.pipeline([['FLUSHDB']])

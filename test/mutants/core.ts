@@ -1005,6 +1005,14 @@ export const coreMutants: readonly Mutant[] = [
     testName: 'a server that leaves > asks every client',
   },
   {
+    name: 'sockets-before-timers',
+    file: 'core/listener.ts',
+    find: 'await readSockets()',
+    replace: 'void readSockets',
+    test: stop,
+    testName: 'a server that leaves > that stood still',
+  },
+  {
     name: 'probes-are-no-clients',
     file: 'core/listener.ts',
     find: 'if (!probes.has(url)) askedAt',
