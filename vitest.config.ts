@@ -30,6 +30,7 @@ const shared = {
   pool: 'forks',
   testTimeout,
   hookTimeout: 60_000,
+  expect: { poll: { timeout: 10_000 } },
   // Node's own loader, which runs the core too.
   experimental: { viteModuleRunner: false },
   env: compileCache,

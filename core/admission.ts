@@ -166,19 +166,22 @@ export const createAdmission = ({ limit, onRefused, clock, random }: AdmissionOp
       waiting++
       return new Promise<Leave>((resolve, reject) => {
         const giveUp = () => {
+          if (!line.waiting.has(one)) return
           if (loadClass === 'sign-in' && limit.isLooking()) {
-            one.timer = setTimeout(giveUp, crowdedWaitMs[loadClass])
+            one.timer = setTimeout(giveUpSoon, crowdedWaitMs[loadClass])
             return
           }
           remove(line, one)
           line.refusedAt = clock()
           reject(refuse(loadClass))
         }
+        // A process that stood still finds its timers before the answers that make room.
+        const giveUpSoon = () => void setImmediate(giveUp)
         const one: Waiting = {
           kind,
           since: now,
           letIn: resolve,
-          timer: setTimeout(giveUp, isCrowded ? crowdedWaitMs[loadClass] : waitMs),
+          timer: setTimeout(giveUpSoon, isCrowded ? crowdedWaitMs[loadClass] : waitMs),
         }
         line.waiting.add(one)
       })

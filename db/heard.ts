@@ -6,7 +6,9 @@ import { Unreachable } from './errors.ts'
  */
 export const heard = async <Result>(query: PromiseLike<Result>, maxMs: number): Promise<Result> => {
   const silence = Promise.withResolvers<never>()
-  const timer = setTimeout(() => silence.reject(new Unreachable(`the database was silent for ${maxMs} ms`)), maxMs)
+  const giveUp = () => silence.reject(new Unreachable(`the database was silent for ${maxMs} ms`))
+  // A process that stood still finds its timers before the answers that have come meanwhile.
+  const timer = setTimeout(() => setImmediate(giveUp), maxMs)
   try {
     return await Promise.race([query, silence.promise])
   } finally {

@@ -99,6 +99,16 @@ test('in a crowd that stays nobody waits long for nothing', async () => {
   expect(await waitOf()).toBe(500)
 })
 
+test('nobody gives up at a moment at which somebody else makes room', async () => {
+  const admission = admissionOf(fixed(4))
+  const leaves = await fillUp(admission, 'sign-in')
+  leaves.pop()?.(true)
+  const entering = faultOf(admission.enter('sign-in', 'sign-in'))
+  vi.advanceTimersByTime(501)
+  leaves.pop()?.(true)
+  expect(await entering).toBeUndefined()
+})
+
 test('while it is looked at what is normal whoever signs in waits on, and nobody else does', async () => {
   let isLooking = true
   const admission = admissionOf({ current: () => 4, isLooking: () => isLooking, note: () => {} })

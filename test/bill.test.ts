@@ -32,7 +32,7 @@ test(
       expect(api.max * api.cpu * cells, name).toBeGreaterThanOrEqual(day.sizes.coreVcpus)
     }
   },
-  2 * minute,
+  5 * minute,
 )
 
 test("what a deployment is priced by is what Terraform's variables are by default, and the README says the rest", async () => {
@@ -55,7 +55,9 @@ test("what a deployment is priced by is what Terraform's variables are by defaul
   }
 })
 
-test('who is asked twice as much pays more by use, and the same for machines that are there anyway', async () => {
+test('who is asked twice as much pays more by use, and the same for machines that are there anyway', {
+  timeout: 5 * minute,
+}, async () => {
   const [small] = await allBills()
   if (!small) expect.fail('there are deployments')
   const { deployment, day, bill } = small

@@ -13,6 +13,7 @@ import { startExtraEdge } from './extra-edge.ts'
 import { fulfils } from './fulfils.ts'
 import { startHangingProxy } from './hanging-proxy.ts'
 import { cell, startWorld, type World } from './harness.ts'
+import { quantileOf } from './quantile.ts'
 import { addressOf } from './valid-call.ts'
 
 /** Writes are refused within this while Postgres is away. */
@@ -115,10 +116,15 @@ test('with Postgres gone cached reads go on and say so, all else is 503 with Ret
     () => client.getOwnProfile(),
   ]
   for (const call of refusals) {
-    const { result, ms } = await timed(call().catch((error: unknown) => error))
-    expect(result).toMatchObject({ status: 503, code: 'unavailable' })
-    expect(result instanceof CallError && result.headers.get('retry-after')).toMatch(/^[1-9]/)
-    expect(ms).toBeLessThan(refusedMaxMs)
+    const times: number[] = []
+    for (let time = 0; time < 5; time++) {
+      const { result, ms } = await timed(call().catch((error: unknown) => error))
+      expect(result).toMatchObject({ status: 503, code: 'unavailable' })
+      expect(result instanceof CallError && result.headers.get('retry-after')).toMatch(/^[1-9]/)
+      times.push(ms)
+    }
+    // A busy machine is late now and then, and not always.
+    expect(quantileOf(times, 0.5)).toBeLessThan(refusedMaxMs)
   }
   expect((await fetch(`${core.url}/health/ready`)).status).toBe(503)
   await new Promise((resolve) => setTimeout(resolve, nearLifeMs))

@@ -6,6 +6,7 @@ import type { BusMessage, EventBus } from '#infra/event-bus.ts'
 import { createLog } from '#infra/log.ts'
 import { eventually } from './eventually.ts'
 import { cell, startWorld, type World } from './harness.ts'
+import { quantileOf } from './quantile.ts'
 
 let world: World
 beforeEach(async () => {
@@ -59,12 +60,18 @@ test('with the core gone cached reads go on and say so, and writes are refused a
   expect(stale.headers.get('cache-status')).toMatch(/^perigee; hit; ttl=-\d+; detail=core-unreachable$/)
   expect(Number(stale.headers.get('age'))).toBeGreaterThanOrEqual(4)
 
-  const { result, ms } = await timed(
-    client.updateOwnProfile({ body: { displayName: 'Nobody' } }).catch((error: unknown) => error),
-  )
+  const times: number[] = []
+  for (let time = 0; time < 5; time++) {
+    const { result, ms } = await timed(
+      client.updateOwnProfile({ body: { displayName: 'Nobody' } }).catch((error: unknown) => error),
+    )
+    expect(result).toMatchObject({ status: 503, code: 'unavailable' })
+    expect(result instanceof CallError && result.headers.get('retry-after')).toMatch(/^[1-9]/)
+    times.push(ms)
+  }
+  // A busy machine is late now and then, and not always.
+  const ms = quantileOf(times, 0.5)
   console.log(`a write with the core gone was refused after ${Math.round(ms)} ms (bound: 300 ms)`)
-  expect(result).toMatchObject({ status: 503, code: 'unavailable' })
-  expect(result instanceof CallError && result.headers.get('retry-after')).toMatch(/^[1-9]/)
   expect(ms).toBeLessThan(300)
 })
 

@@ -65,7 +65,8 @@ test('with the control cell gone players are banned, leave and are erased, and w
   await leaving.client.deleteOwnAccount()
   await makeDue(cellAt(us), leaving.playerId)
   await operator(us).deletePlayer({ params: { playerId: removed.playerId } })
-  expect(await erasePlayers(us)).toMatchObject({ erased: 1, released: 0 })
+  // The cell's own eraser may be the one that does it.
+  await erasePlayers(us)
   for (const { playerId } of [leaving, removed])
     expect(await codeOf(operator(us).getPlayerRecord({ params: { playerId } }))).toBe('not_found')
   // Nobody can say that the device is nobody's, and the old player is not to be had again.
@@ -73,10 +74,12 @@ test('with the control cell gone players are banned, leave and are erased, and w
   expect(await ownerIn(us, devices[2])).toBe(removed.playerId)
 
   cellAt(eu).restartCore()
-  await eventually(async () => (await erasePlayers(us)).released === 2, 10_000)
-  for (const deviceId of devices.slice(1)) {
-    expect([await ownerIn(eu, deviceId), await ownerIn(us, deviceId)]).toEqual([null, null])
-    expect((await signIn(us, deviceId)).created).toBe(true)
+  const areFree = async () => {
+    await erasePlayers(us)
+    const owners = devices.slice(1).flatMap((deviceId) => [ownerIn(eu, deviceId), ownerIn(us, deviceId)])
+    return (await Promise.all(owners)).every((owner) => owner === null)
   }
+  await eventually(areFree, 10_000)
+  for (const deviceId of devices.slice(1)) expect((await signIn(us, deviceId)).created).toBe(true)
   expect(await erasePlayers(us)).toEqual({ erased: 0, released: 0 })
 })

@@ -7,13 +7,14 @@ import { sha256 } from '#core/secrets.ts'
 import { fileDeadLetter } from '#db/dead-letters.ts'
 import { makeDevice } from './device.ts'
 import { codeOf, deleteByOperator, eraserOfWorld, eventsOf, makeDue } from './erasing.ts'
-import { eventually } from './eventually.ts'
 import { type SignedIn, startWorld, type World } from './harness.ts'
-import { untilWaiting } from './locks.ts'
+import { meet, untilMet } from './locks.ts'
 
 let world: World
 beforeAll(async () => {
   world = await startWorld()
+  // It has an eraser of its own, and a relay that marks what it has sent.
+  await world.platform.stop()
 })
 afterAll(() => world?.stop())
 
@@ -235,24 +236,25 @@ test('who has taken it back since the due were listed is not erased', async () =
   expect((await world.signIn(deviceId)).playerId).toBe(playerId)
 })
 
-/** The refusal of a call that came while an erasure was under way, and had to wait for what it locks. */
-const whileErasing = async ({ playerId }: SignedIn, work: () => Promise<unknown>): Promise<string> => {
-  // Or else the relay may be the one that waits, to mark the event that the erasure takes the name out of.
-  const hasLeft = async () => (await world.sql`select from outbox where published_at is null`).length === 0
-  await eventually(hasLeft, 5_000)
-  const { call } = await world.database.db.transaction(async (tx) => {
-    await erase(tx, { playerId, now: new Date() })
-    const started = codeOf(work())
-    await untilWaiting(world)
-    return { call: started }
+/** A player, and the refusal of a call that came while they were erased, and had to wait for what that locks. */
+const whileErasing = (
+  work: (player: SignedIn) => Promise<unknown>,
+  prepare: (player: SignedIn) => Promise<unknown> = async () => {},
+) =>
+  untilMet(async () => {
+    const player = await world.signIn()
+    await prepare(player)
+    const { call, met } = await world.database.db.transaction(async (tx) => {
+      await erase(tx, { playerId: player.playerId, now: new Date() })
+      return { call: codeOf(work(player)), met: await meet(world, 1) }
+    })
+    const code = await call
+    return met && code !== 'unavailable' ? { player, code } : undefined
   })
-  return call
-}
 
 test('a grant that waits for the erasure is refused, and one that came first is in the ledger', async () => {
-  const player = await world.signIn()
-  await grant(player)
-  expect(await whileErasing(player, () => grant(player))).toBe('not_found')
+  const { player, code } = await whileErasing(grant, grant)
+  expect(code).toBe('not_found')
   const [wallet] = await world.sql`select balances from wallets where player_id = ${player.playerId}`
   expect(wallet?.balances).toEqual({ coins: 5 })
   expect(await differencesIn()).toBe(0)
@@ -284,9 +286,8 @@ test('of many grants that meet the erasure those that were answered are in the l
 })
 
 test('a profile change that waits for the erasure writes nothing', async () => {
-  const player = await world.signIn()
-  const rename = () => player.client.updateOwnProfile({ body: { displayName: 'Left behind' } })
-  expect(await whileErasing(player, rename)).toBe('not_found')
+  const rename = ({ client }: SignedIn) => client.updateOwnProfile({ body: { displayName: 'Left behind' } })
+  expect((await whileErasing(rename)).code).toBe('not_found')
   expect(await tablesWith('Left behind')).toEqual([])
 })
 
@@ -300,8 +301,7 @@ test('a link that meets the erasure is given back, and no password of it is stor
     },
   ]
   for (const { hash, link } of links) {
-    const player = await world.signIn()
-    expect(await whileErasing(player, () => link(player))).toBe('token_invalid')
+    expect((await whileErasing(link)).code).toBe('token_invalid')
     const [row] = await world.sql`select player_id from credentials where credential_hash = ${hash}`
     expect(row).toEqual({ player_id: null })
     expect(await world.sql`select from passwords where credential_hash = ${hash}`).toHaveLength(0)

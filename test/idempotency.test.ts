@@ -10,7 +10,7 @@ import { type CoreCall, signCoreCall } from './core-call.ts'
 import { startCoreProcess } from './core-process.ts'
 import { eventually } from './eventually.ts'
 import { cell, startWorld, type World } from './harness.ts'
-import { releasedAtOnce, untilMet } from './locks.ts'
+import { meet, releasedAtOnce, untilMet } from './locks.ts'
 import { codeOf, type Sent, sentOf } from './wallet-calls.ts'
 
 let world: World
@@ -189,7 +189,11 @@ test('a call under a key that another process has in hand waits for that answer 
     statements.mock.calls.some(
       ([text], at) => text === moveStatement.passing && statements.mock.settledResults[at]?.type === 'fulfilled',
     )
-  for (let round = 0; round < 10; round++) {
+  /** Whoever was told that it takes too long has waited for half a second: on a busy machine a round may not count. */
+  const roundsMax = 20
+  let counted = 0
+  for (let round = 0; counted < 10; round++) {
+    expect(round).toBeLessThan(roundsMax)
     statements.mockClear()
     const calls = players.map(({ playerId }) => ({ key: randomUUID(), playerId }))
     const asked = calls.map(({ key, playerId }) => ({ key, call: grantCall(playerId, key) }))
@@ -200,7 +204,10 @@ test('a call under a key that another process has in hand waits for that answer 
     await eventually(hasLooked, 5_000)
     await pause(Math.random() * 60)
     await other.commit()
-    for (const { key, sent } of await answers)
+    const all = await answers
+    if (all.some(({ sent }) => sent.status === 409)) continue
+    counted++
+    for (const { key, sent } of all)
       expect(sent).toMatchObject({ status: 200, replayed: true, text: earlierAnswer(key) })
   }
   for (const { playerId } of players) expect(await effectsOn(playerId)).toEqual(untouched)
@@ -342,18 +349,18 @@ test('a change of a profile, sent 20 times at once under one key, happens once; 
 })
 
 test('a change that waits for its row is answered once it has it, and so is its retry, with the same bytes', async () => {
-  const { playerId, accessToken } = await world.signIn()
-  const key = randomUUID()
-  const { promise: released, resolve: release } = Promise.withResolvers<void>()
-  const holder = world.sql.begin(async (tx) => {
-    await tx`select from players where player_id = ${playerId} for update`
-    await released
+  const { playerId, key, calls } = await untilMet(async () => {
+    const { playerId, accessToken } = await world.signIn()
+    const key = randomUUID()
+    const { calling, met } = await world.sql.begin(async (tx) => {
+      await tx`select from players where player_id = ${playerId} for update`
+      const calling = Promise.all([rename(accessToken, key, 'Ada'), rename(accessToken, key, 'Ada')])
+      return { calling, met: await meet(world, 1) }
+    })
+    const calls = await calling
+    return met && calls.every(({ status }) => status !== 503) ? { playerId, key, calls } : undefined
   })
-  const calls = Promise.all([rename(accessToken, key, 'Ada'), rename(accessToken, key, 'Ada')])
-  await new Promise((resolve) => setTimeout(resolve, 250))
-  release()
-  await holder
-  expectOneAnswerAKey((await calls).map((sent) => ({ key, sent })))
+  expectOneAnswerAKey(calls.map((sent) => ({ key, sent })))
   expect(await renames(playerId)).toBe(1)
 })
 
@@ -366,7 +373,11 @@ test('a retry while the first call still runs is told so after half a second, an
   const key = randomUUID()
   const first = rename(accessToken, key, 'Ada')
   await eventually(
-    async () => (await world.sql`select from pg_locks where locktype = 'advisory' and granted`).length > 0,
+    async () =>
+      (
+        await world.sql`select from pg_locks join pg_database d on d.oid = database
+          where datname = current_database() and locktype = 'advisory' and granted`
+      ).length > 0,
     1_000,
   )
   const startedAt = performance.now()
@@ -374,7 +385,7 @@ test('a retry while the first call still runs is told so after half a second, an
   const waitedMs = performance.now() - startedAt
   expect([second.status, codeOf(second), second.retryAfter]).toEqual([409, 'idempotency_in_flight', '1'])
   expect(waitedMs).toBeGreaterThan(450)
-  expect(waitedMs).toBeLessThan(1_200)
+  expect(waitedMs).toBeLessThan(1_500)
   expect(await first).toMatchObject({ status: 200, replayed: false })
   expect(await rename(accessToken, key, 'Ada')).toEqual({ ...(await first), replayed: true })
   expect(await renames(playerId)).toBe(1)

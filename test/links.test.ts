@@ -7,7 +7,7 @@ import { deviceCredentialOf, emailCredentialOf } from '#core/auth/credential.ts'
 import { lockPlayer } from '#db/players.ts'
 import { createCountedDerive } from './counted-derive.ts'
 import { type SignedIn, startWorld, type World } from './harness.ts'
-import { releasedAtOnce, untilMet, untilWaiting } from './locks.ts'
+import { meet, releasedAtOnce, untilMet } from './locks.ts'
 import { addressOf, newIdToken } from './valid-call.ts'
 
 let world: World
@@ -167,21 +167,25 @@ test('an address whose password was never stored signs nobody in: it is not list
 })
 
 test('a password that meets an unlink of its address is stored for nobody, for it would open the next owner’s account', async () => {
-  const { client, playerId } = await world.signIn()
-  const address = newAddress()
-  const { credentialHash } = emailCredentialOf(address.email)
-  await client.linkEmail({ body: address })
-  const { linking } = await world.database.db.transaction(async (tx) => {
-    // As an unlink does it.
-    await lockPlayer(tx, playerId)
-    await world.sql`delete from passwords where credential_hash = ${credentialHash}`
-    const linking = outcomeOf(client.linkEmail({ body: address }))
-    await untilWaiting(world)
-    await world.sql`update credentials set player_id = null, version = version + 1
-      where credential_hash = ${credentialHash}`
-    return { linking }
+  const { outcome, credentialHash } = await untilMet(async () => {
+    const { client, playerId } = await world.signIn()
+    const address = newAddress()
+    const { credentialHash } = emailCredentialOf(address.email)
+    await client.linkEmail({ body: address })
+    const { linking, met } = await world.database.db.transaction(async (tx) => {
+      // As an unlink does it.
+      await lockPlayer(tx, playerId)
+      await world.sql`delete from passwords where credential_hash = ${credentialHash}`
+      const linking = outcomeOf(client.linkEmail({ body: address }))
+      const met = await meet(world, 1)
+      await world.sql`update credentials set player_id = null, version = version + 1
+        where credential_hash = ${credentialHash}`
+      return { linking, met }
+    })
+    const outcome = await linking
+    return met ? { outcome, credentialHash } : undefined
   })
-  expect(await linking).toBe('unavailable')
+  expect(outcome).toBe('unavailable')
   expect(await world.sql`select from passwords where credential_hash = ${credentialHash}`).toHaveLength(0)
 })
 

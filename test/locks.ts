@@ -7,11 +7,6 @@ import type { WorldCell } from './world-cell.ts'
 const lockWaits = async ({ sql }: Pick<WorldCell, 'sql'>): Promise<number> =>
   (await sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`).length
 
-/** Resolves when so many connections wait for a lock that another one has. */
-export const untilWaiting = async (world: Pick<WorldCell, 'sql'>, count = 1): Promise<void> => {
-  await eventually(async () => (await lockWaits(world)) >= count, 5_000)
-}
-
 /** Whether so many connections come to wait for a lock, soon enough for the first to wait still: it gives up after half a second. */
 export const meet = async (world: Pick<WorldCell, 'sql'>, count: number, withinMs = 400): Promise<boolean> => {
   const isSo = async () => (await lockWaits(world)) >= count

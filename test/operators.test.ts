@@ -25,7 +25,7 @@ import { createLog } from '#infra/log.ts'
 import { coreCommand } from './core-command.ts'
 import { eventually } from './eventually.ts'
 import { cell, startWorld, type World } from './harness.ts'
-import { meet, untilMet, untilWaiting } from './locks.ts'
+import { meet, untilMet } from './locks.ts'
 import { outcomeOf } from './outcome.ts'
 import { makeSpareOperators, type SpareOperator, secretsOf } from './spare-operators.ts'
 
@@ -297,20 +297,25 @@ test('the operators command says what is wrong and ends with 1', async () => {
 })
 
 test('a change of role that meets a sign-in ends the session that it made', async () => {
-  const { operatorId, name, secret } = await makeOperator()
   const { db } = world.database
-  const account = (await findOperatorBySecret(db, sha256(secret))) ?? expect.fail('it was made')
   const now = new Date(world.clock())
-  const { changed, keyId } = await db.transaction(async (tx) => {
-    // As a sign-in does it: the account is locked, and the key not there yet when the change begins.
-    await takeTotpStep(tx, account, totpStepOf(world.clock()))
-    const changed = db.transaction((other) => setOperatorRole(other, { name, role: 'viewer', now }))
-    await untilWaiting(world)
-    const rights = { operatorId, role: 'admin' as const, origins: [], scopes: [] }
-    const made = await storeApiKey(tx, { kind: 'operator', name, ...rights, expiresAt: null, cell, now })
-    return { changed: () => changed, keyId: made.keyId }
+  const keyId = await untilMet(async () => {
+    const { operatorId, name, secret } = await makeOperator()
+    const account = (await findOperatorBySecret(db, sha256(secret))) ?? expect.fail('it was made')
+    const { changing, met, keyId } = await db.transaction(async (tx) => {
+      // As a sign-in does it: the account is locked, and the key not there yet when the change begins.
+      await takeTotpStep(tx, account, totpStepOf(world.clock()))
+      const changing = Promise.allSettled([
+        db.transaction((other) => setOperatorRole(other, { name, role: 'viewer', now })),
+      ])
+      const met = await meet(world, 1)
+      const rights = { operatorId, role: 'admin' as const, origins: [], scopes: [] }
+      const made = await storeApiKey(tx, { kind: 'operator', name, ...rights, expiresAt: null, cell, now })
+      return { changing, met, keyId: made.keyId }
+    })
+    const [changed] = await changing
+    return met && changed.status === 'fulfilled' ? keyId : undefined
   })
-  await changed()
   const [key] = await world.sql`select revoked_at from api_keys where key_id = ${keyId}`
   expect(key?.revoked_at).toEqual(now)
 })

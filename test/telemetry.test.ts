@@ -14,6 +14,7 @@ import { startTraces } from '#infra/local/traces.ts'
 import { createLog } from '#infra/log.ts'
 import { createAbsentRedis } from '#infra/no-redis.ts'
 import { createTelemetry, type Observation, silentTelemetry } from '#infra/telemetry.ts'
+import { eventually } from './eventually.ts'
 import { startWorld, type World } from './harness.ts'
 import { createRecordedTelemetry, namedSpan } from './recorded-telemetry.ts'
 
@@ -69,7 +70,10 @@ test('what the edge asks a core for carries the callerâ€™s trace, and the edgeâ€
   const { client } = await world.signIn()
   const id = traceId()
   await client.getWallet(undefined, { headers: { traceparent: `00-${id}-${spanId}-01` } })
-  const lines = world.logLines.map((line) => JSON.parse(line)).filter(({ trace }) => trace === id)
+  const linesOf = () => world.logLines.map((line) => JSON.parse(line)).filter(({ trace }) => trace === id)
+  // The edge writes its line when it has answered.
+  await eventually(async () => linesOf().some(({ service }) => service === 'edge'), 5_000)
+  const lines = linesOf()
   expect(lines.find(({ service }) => service === 'edge')).toMatchObject({ parent: spanId, sampled: true })
   expect(lines.find(({ service }) => service === 'core')).toMatchObject({ message: 'request' })
 })

@@ -6,15 +6,20 @@ const connectMaxMs = 1_000
 /** Systems give outgoing connections ports from 32768 (Linux) or 49152 (macOS, Windows) on; below 10000 live well-known services. */
 const range = { from: 10_000, count: 20_000 }
 const attemptsMax = 100
+/** Processes that run at once begin so far from each other, by their ids, that each has a stretch of its own. */
+const stretch = 97
+let next = (process.pid * stretch) % range.count
 
 /**
- * A port of 127.0.0.1 that nobody listens on now. It is not held: between this answer and its use another process can
- * take it, so whoever listens must still report a taken port. No outgoing connection takes it, as it would one that the system chose.
+ * A port of 127.0.0.1 that nobody listens on now, another one each time. It is not held: between this answer and its use another
+ * process can take it, so whoever listens must still report a taken port. No outgoing connection takes it, as it would one that
+ * the system chose.
  * @throws Error when a hundred in a row are taken
  */
 export const freePort = async (): Promise<number> => {
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
-    const port = range.from + Math.floor(Math.random() * range.count)
+    const port = range.from + next
+    next = (next + 1) % range.count
     if (await portIsFree(port)) return port
   }
   throw new Error(`none of ${attemptsMax} ports of 127.0.0.1 is free`)

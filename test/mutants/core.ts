@@ -1005,6 +1005,14 @@ export const coreMutants: readonly Mutant[] = [
     testName: 'a server that leaves > asks every client',
   },
   {
+    name: 'room-before-timers',
+    file: 'core/admission.ts',
+    find: 'void setImmediate(giveUp)',
+    replace: 'giveUp()',
+    test: 'test/admission.test.ts',
+    testName: 'nobody gives up at a moment',
+  },
+  {
     name: 'sockets-before-timers',
     file: 'core/listener.ts',
     find: 'await readSockets()',

@@ -17,6 +17,14 @@ const deadline = 'test/guarantees/deadline.test.ts'
 /** Lines of `db/`. */
 export const dbMutants: readonly Mutant[] = [
   {
+    name: 'answers-before-timers',
+    file: 'db/heard.ts',
+    find: 'setImmediate(giveUp)',
+    replace: 'giveUp()',
+    test: 'test/database-link.test.ts',
+    testName: 'a process that stood still hears',
+  },
+  {
     name: 'row-lock',
     file: 'db/set-statement.ts',
     find: "passing: 'for no key update skip locked', waiting: 'for no key update'",
