@@ -12,7 +12,11 @@ import { bundleEdge } from '#infra/local/edge-bundle.ts'
  */
 /** A thirtieth of what Cloudflare takes of the smallest plan; an isolate that starts reads all of it. */
 const gzipBytesMax = 110_000
-const startMaxMs = 50
+/**
+ * A tenth of what Cloudflare takes, on whatever machine this runs: how much there is to start is bound by the weight.
+ * @see https://developers.cloudflare.com/workers/platform/limits/
+ */
+const startMaxMs = 100
 const startsMax = 10
 
 const project = fileURLToPath(new URL('..', import.meta.url))
@@ -40,7 +44,7 @@ try {
   }
   const kilobytes = (gzipBytes / 1_000).toFixed(1)
   console.log(
-    `the Worker: ${kilobytes} KB compressed (bound 110); starts with ${measured.join(', ')} ms of CPU (bound 50)`,
+    `the Worker: ${kilobytes} KB compressed (bound ${gzipBytesMax / 1_000}); starts with ${measured.join(', ')} ms of CPU (bound ${startMaxMs})`,
   )
   if (gzipBytes >= gzipBytesMax || least >= startMaxMs) process.exitCode = 1
 } finally {
