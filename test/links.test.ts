@@ -215,9 +215,10 @@ test('a player has twenty links at the most, also when several come at once', as
       await world.sql`insert into credentials (provider, credential_hash, player_id, version, created_at)
         values (${provider}, ${credentialHash}, ${playerId}, 1, now())`
     }
+    // Each has counted when none has claimed yet; a read waits for nobody.
     const outcomes = await releasedAtOnce(
       world,
-      (tx) => tx`select from players where player_id = ${playerId} for no key update`,
+      (tx) => tx`lock table credentials in share mode`,
       Array.from({ length: 3 }, () => () => outcomeOf(client.linkDevice({ body: newDevice() }))),
     )
     return outcomes && !outcomes.includes('unavailable') ? { client, outcomes } : undefined
