@@ -390,12 +390,12 @@ test('rows of several players are locked in the order of their ids, whoever is n
   const locked = await untilMet(async () => {
     const { both, met } = await world.sql.begin(async (tx) => {
       await tx`select from players where player_id = ${last} for no key update`
-      const forth = lock(ids)
+      const forth = Promise.allSettled([lock(ids)])
       const first = await meet(world, 1)
-      const both = Promise.allSettled([forth, lock(ids.toReversed())])
-      return { both, met: first && (await meet(world, 2)) }
+      const back = Promise.allSettled([lock(ids.toReversed())])
+      return { both: Promise.all([forth, back]), met: first && (await meet(world, 2)) }
     })
-    const outcomes = await both
+    const outcomes = (await both).flat()
     return met && !outcomes.some(isLate) ? outcomes : undefined
   })
   expect(locked).toEqual([2, 2].map((value) => ({ status: 'fulfilled', value })))
